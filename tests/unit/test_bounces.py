@@ -111,6 +111,21 @@ def test_whatever_comes_is_read_or_refused(raw):
         return
 
 
+@pytest.mark.parametrize(
+    "parameter",
+    ["boundary*0*=x; boundary*1=y; boundary*=z", "boundary*=\0'b'c", "boundary*=idna'b'%ff..c"],
+)
+def test_a_boundary_that_nobody_can_decode_reports_nothing(parameter: str):
+    with pytest.raises(Rejected, match=Reason.SCHEMA_INVALID.value):
+        bounce_of(returned().replace(b'boundary="edge"', parameter.encode()))
+
+
+@pytest.mark.parametrize("field", ["From", "To", "Final-Recipient"])
+@pytest.mark.parametrize("deep", ["(" * 2000, "a:" * 2000])
+def test_a_report_is_read_whatever_its_addresses_are(field: str, deep: str):
+    assert bounce_of(f"{field}: {deep}\n".encode() + returned()) == Report(ID, delivered=False)
+
+
 def nested(how: str, depth: int) -> bytes:
     """A mail in a mail, or a multipart in a multipart, so many deep."""
     if how == "mails":

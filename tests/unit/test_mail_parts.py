@@ -220,6 +220,24 @@ def test_a_sender_is_an_address_and_perhaps_a_name(sender, address, name):
     assert (found.sender, found.sender_name) == (address, name)
 
 
+@pytest.mark.parametrize("deep", ["(" * 600, "(" * 2000 + ")" * 2000, "(\\)" * 1300, "a:" * 2000])
+def test_addresses_that_are_nested_deeply_are_none_and_other_fields_are_read(deep):
+    found = read(mail(**{"from": deep, "cc": deep}))
+    assert (found.sender, found.to) == (None, ["complaints@aurora.example"])
+    assert found.words == "The soup was cold."
+    assert read(mail(to=deep)).sender == "kim@example.org"
+
+
+@pytest.mark.parametrize(
+    "parameter",
+    ["boundary*0*=x; boundary*1=y; boundary*=z", "boundary*=\0'b'c", "boundary*=idna'b'%ff..c"],
+)
+@pytest.mark.parametrize("kind", ["text/plain", "multipart/mixed"])
+def test_a_parameter_that_nobody_can_decode_is_absent(parameter, kind):
+    assert read(mail(kind=f"{kind}; {parameter}")).sender == "kim@example.org"
+    assert read(mail(kind=f"text/plain; {parameter.replace('boundary', 'charset')}")).words
+
+
 def test_a_mail_without_a_message_id_is_named_by_its_content():
     one, same, other = (read(mail(text, message_id="")) for text in ("a", "a", "b"))
     assert one.message_id == same.message_id != other.message_id

@@ -6,14 +6,12 @@ import codecs
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from email import message_from_bytes
 from email.errors import HeaderParseError
 from email.header import decode_header
 from email.message import Message
-from email.policy import compat32
 from email.utils import getaddresses
 from hashlib import sha256
-from itertools import chain
+from itertools import chain, islice
 from unicodedata import category
 
 from pydantic import ValidationError
@@ -23,7 +21,7 @@ from services.complaints.mail.quoted import is_forwarded, new_words
 from services.complaints.mail.rules import NAMED_MAX, Mail
 from shared.contracts.intake import Contact
 from shared.contracts.names import visible
-from shared.runtime.mail.bounds import bounded
+from shared.runtime.mail.bounds import parsed
 
 #: What is read of one field, of fields and addresses of recipients, and of one text.
 FIELD_CHARS_MAX, FIELDS_MAX, ADDRESSES_MAX, TEXT_CHARS_MAX = 4000, 20, 50, 200_000
@@ -45,7 +43,7 @@ CHARSETS = re.compile(
 
 def read(raw: bytes) -> Mail:
     """What a mail says. Takes up to a second for a mail made to be slow, so not in the event loop."""
-    message = message_from_bytes(bounded(raw), policy=compat32)
+    message = parsed(raw)
     fields = Fields(message)
     sender, sender_name = _sender(fields)
     found = Body()
@@ -129,7 +127,15 @@ def text_of(raw: bytes, charset: str | None) -> str:
 def _addresses(fields: Fields, names: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     """Names and addresses of the fields, bounded in number."""
     values = [value for name in names for value in fields.each(name)]
-    return iter(getaddresses(values[:FIELDS_MAX])[:ADDRESSES_MAX])
+    return islice(chain.from_iterable(map(_addresses_in, values[:FIELDS_MAX])), ADDRESSES_MAX)
+
+
+def _addresses_in(value: str) -> list[tuple[str, str]]:
+    """Names and addresses of one field; none where comments or groups are nested as only programs nest them."""
+    try:
+        return getaddresses([value])
+    except RecursionError:
+        return []
 
 
 def _sender(fields: Fields) -> tuple[str | None, str | None]:

@@ -6,15 +6,13 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from email import message_from_bytes
 from email.message import Message
-from email.policy import compat32
 
 from services.notifier.channels.wires import Posted, Report
 from shared.contracts.reasons import Reason
 from shared.runtime.faults import Rejected
 from shared.runtime.http.signatures import check_standard
-from shared.runtime.mail.bounds import bounded
+from shared.runtime.mail.bounds import parsed
 
 #: A Message-ID of ours, as `smtp.written` makes it.
 _OURS = re.compile(r"<(me-[0-9a-f]{32})@[^\s<>@]+>")
@@ -31,7 +29,7 @@ def bounce_of(raw: bytes) -> Report:
     means neither. Automatic answers of people who are away are no reports. Of a mail beyond `bounded`, its
     beginning is read.
     """
-    mail = message_from_bytes(bounded(raw), policy=compat32)
+    mail = parsed(raw)
     parts = [part for part, _ in zip(mail.walk(), range(PARTS_MAX), strict=False)]
     message_id = next(_named(parts), None)
     actions = [fate for part in parts if (fate := _fate(part)) is not _SILENT]

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import re
+from email import message_from_bytes
+from email.message import Message
+from email.policy import compat32
+from typing import Any
 
 #: Lines that begin with "--", of which each part has one; mentions of a boundary, of which each nested part has one;
 #: and lines. What lies behind is not read: the parser takes as long as their product.
@@ -12,6 +16,34 @@ MESSAGES_MAX = 100
 #: The fields before the words; a longer head is somebody's trick.
 HEAD_BYTES_MAX = 128 * 1024
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
+
+
+class Part(Message):
+    """A part of a mail. A parameter that Python cannot decode is absent, as one that nobody wrote."""
+
+    def get_param(
+        self, param: str, failobj: Any = None, header: str = "content-type", unquote: bool = True
+    ) -> Any:
+        """The parameter of a field, or `failobj`."""
+        try:
+            return super().get_param(param, failobj, header, unquote)
+        except (
+            TypeError,
+            ValueError,
+        ):  # numbers that do not fit together; a character set that is none
+            return failobj
+
+    def get_boundary(self, failobj: Any = None) -> Any:
+        """What parts the parts, or `failobj`."""
+        try:
+            return super().get_boundary(failobj)
+        except ValueError:
+            return failobj
+
+
+def parsed(raw: bytes) -> Message:
+    """The mail, or its beginning as far as `bounded` reads. No mail raises."""
+    return message_from_bytes(bounded(raw), Part, policy=compat32)
 
 
 def bounded(raw: bytes) -> bytes:
