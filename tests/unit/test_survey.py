@@ -149,6 +149,37 @@ async def test_the_page_says_in_each_language_what_is_wrong_and_keeps_what_was_c
     assert await said(aboard) == []
 
 
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {},
+        {"json": {"ease": 3}},
+        {"data": {"foo": "1"}},
+        {"files": {"ease": b"3"}},
+        {"content": b"\xff\xfe%zz\x00=&&;"},
+        {"content": "&".join(f"ease{one}=3" for one in range(20))},
+        {"data": {"ease": "99"}},
+        {"data": {"ease": ["3", "9"]}},
+        {"data": {"ease": ["3", "3"]}},
+    ],
+)
+@pytest.mark.parametrize("headers", [BROWSER, {}])
+async def test_what_is_no_answer_is_asked_for_again_and_thanked_for_once_there_is_one(
+    aboard: Aboard, sent: dict[str, Any], headers: dict[str, str]
+):
+    survey = asked_at((await page(aboard, await helped(aboard, await english(aboard)))).text)
+    async with aboard.http("notifier", "") as customer:
+        before = await customer.post(survey, headers=headers, **sent)
+        assert (before.status_code, asked_at(before.text)) == (422, survey)
+        assert 'href="#ease"' in before.text
+        assert await said(aboard) == []
+        await send(aboard, survey, ease="4")
+        after = await customer.post(survey, headers=headers, **sent)
+    assert (after.status_code, "Thank you for your answers!" in after.text) == (200, True)
+    assert "Error" not in after.text
+    assert await said(aboard) == [(0, "ease", 4)]
+
+
 async def test_a_site_without_questions_asks_nothing(tmp_path: Path):
     aboard = await Aboard(tmp_path, changed(demo_policy(), survey={})).begin()
     path = await helped(aboard, await english(aboard))

@@ -22,7 +22,7 @@ from shared.runtime.faults import Rejected
 from shared.runtime.http.answers import to_page
 from shared.runtime.http.auth import Kind, Principal
 from shared.runtime.http.face import Face
-from shared.runtime.http.inputs import fields_of
+from shared.runtime.http.inputs import values_of
 from shared.runtime.http.pages import PAGE_HEADERS, wants_page
 from shared.runtime.http.routes import Routes, Token
 
@@ -45,7 +45,8 @@ def routes(face: Face, surveys: Surveys, page: SurveyPage) -> Routes:
     ) -> Response:
         found = await surveys.shown(token, face.view())
         body = page.show(found, f"/f/survey/{token}", chosen, wrong)
-        return HTMLResponse(body, 200 if wrong is None else 422, PAGE_HEADERS)
+        taken = wrong is None or found.answered
+        return HTMLResponse(body, 200 if taken else 422, PAGE_HEADERS)
 
     async def addressed(token: str, request: Request) -> None:
         """Notes the customer, for a refusal's page."""
@@ -65,11 +66,11 @@ def routes(face: Face, surveys: Surveys, page: SurveyPage) -> Routes:
     async def answer_survey(token: Token, request: Request) -> Response:
         """The customer's answers, one field for each question; the answer is the page, for a browser by a redirect.
 
-        The first answers after a close count, and nothing changes them.
+        The first answers after a close count, and nothing changes them: whatever is sent later is thanked for.
         """
         await addressed(token, request)
         complaint_id, _ = surveys.read(token)
-        chosen = await fields_of(request, FIELDS_MAX)
+        chosen = await chosen_in(request)
         questions = (await surveys.shown(token, face.view())).questions
         try:
             scores = scores_of(questions, chosen)
@@ -91,3 +92,12 @@ def routes(face: Face, surveys: Surveys, page: SurveyPage) -> Routes:
         return await shown(token, {})
 
     return to
+
+
+async def chosen_in(request: Request) -> dict[str, str]:
+    """What was chosen, by question; of a question with two answers both, which together are on no scale."""
+    try:
+        found = await values_of(request, FIELDS_MAX)
+    except Rejected:  # no form of ours: nothing was chosen in it, and the page says so
+        return {}
+    return {name: " ".join(values) for name, values in found.items()}

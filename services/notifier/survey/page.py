@@ -55,7 +55,10 @@ class SurveyPage:
         chosen: Mapping[str, str],
         wrong: Sequence[str] | None = None,
     ) -> str:
-        """The questions with what was chosen, or thanks; `wrong` are those whose answers are on no scale, none if nothing was chosen."""
+        """The questions with what was chosen, or thanks.
+
+        `wrong` are those whose answers are on no scale, none if nothing was chosen; behind thanks nothing is wrong.
+        """
         language = shown.language
         asked = [] if shown.answered else asked_of(shown.questions, language, chosen)
         return self._pages.render(
@@ -95,7 +98,7 @@ def _text(scale: Scale, score: int, language: Language) -> str:
 
 def _faults(asked: Sequence[Asked], wrong: Sequence[str], language: Language) -> Sequence[Fault]:
     if not wrong:
-        return [Fault(say(language, "survey.fault.nothing"), asked[0].name)]
+        return [Fault(say(language, "survey.fault.nothing"), one.name) for one in asked[:1]]
     return [
         Fault(say(language, "survey.fault.answer", question=one.words), one.name)
         for one in asked

@@ -93,11 +93,15 @@ def _found(request: Request, place: str, alias: str) -> list[str]:
 
 async def fields_of(request: Request, fields_max: int) -> dict[str, str]:
     """The first value of each field of a form that a browser sends; raises Rejected(schema_invalid) for too many fields."""
+    return {name: values[0] for name, values in (await values_of(request, fields_max)).items()}
+
+
+async def values_of(request: Request, fields_max: int) -> dict[str, list[str]]:
+    """All values of each field of a form that a browser sends; raises Rejected(schema_invalid) for too many of them."""
     try:
-        found = parse_qs((await request.body()).decode(errors="replace"), max_num_fields=fields_max)
+        return parse_qs((await request.body()).decode(errors="replace"), max_num_fields=fields_max)
     except ValueError:
         raise Rejected(Reason.SCHEMA_INVALID) from None
-    return {name: values[0] for name, values in found.items()}
 
 
 async def _body(request: Request, parameter: Parameter) -> BaseModel:
