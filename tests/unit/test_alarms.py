@@ -330,6 +330,22 @@ async def test_a_safety_concern_that_nobody_has_seen_is_told_once_more_by_the_ot
     assert one["seen_at"] is one["unseen_at"] is None
 
 
+def heard_in(letter: Letter) -> str:
+    """The line that says when we heard of it."""
+    lines = letter.body.replace("\xa0", " ").splitlines()
+    (found,) = (line for line in lines if "Når vi fikk vite det" in line)
+    return found
+
+
+async def test_the_second_letter_says_when_it_was_heard_first(tmp_path, monkeypatch):
+    aboard = await with_mailboxes(tmp_path, monkeypatch, bridge=RoleMailbox(email=BRIDGE))
+    await alarm(aboard)
+    await wait(aboard)
+    first, second = aboard.postbox.letters
+    assert "andre og siste" in second.body
+    assert heard_in(second) == heard_in(first)
+
+
 async def test_it_is_told_twice_and_no_more_and_then_it_is_unseen(tmp_path, monkeypatch):
     aboard = await with_mailboxes(tmp_path, monkeypatch, bridge=BOTH)
     await alarm(aboard)

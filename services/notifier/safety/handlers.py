@@ -165,13 +165,16 @@ class Alarms:
         if address is None:
             raise Rejected(Reason.NO_ADDRESS_ON_CHANNEL)
         again = message.about != message.complaint_id
-        if again:
-            routed = await view.get(Routed, message.complaint_id)
-            if routed is not None and routed.seen_at is not None:
-                raise Rejected(Reason.NO_LONGER_TRUE)
+        routed = await view.get(Routed, message.complaint_id)
+        if again and routed is not None and routed.seen_at is not None:
+            raise Rejected(Reason.NO_LONGER_TRUE)
+        # A message by another channel, or the second one, is queued later than we heard of it.
+        heard_at = routed.routed_at if routed is not None else None
         policy, _ = await self._policies.at(message.site, view)
         language = spoken(message.language, policy)
-        told = await self.told(message.complaint_id, message.queued_at, policy, language, view)
+        told = await self.told(
+            message.complaint_id, heard_at or message.queued_at, policy, language, view
+        )
         link = self._link(message.complaint_id, mailbox, message.queued_at)
         values = {**told, "seen_url": link, "again": "yes" if again else ""}
         rendered = self._wording.render(message.occasion, language, values)
