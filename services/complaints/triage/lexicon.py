@@ -1,7 +1,8 @@
 """The words by which complaints are understood: one YAML file per language, read at start, and looked for in one pass.
 
 An entry is a word, or words beside one another. `fire-` begins a word, `-allergi` ends one, `-allergi-` is anywhere in
-one, `...` stands for up to three words between and `... ...` for up to six, `<body>` for a word of that class, `75-110` for a number. A word that is found is remembered with what it means, so that a
+one, `...` stands for up to three words between and `... ...` for up to six, `<body>` for a word of that class, `75-110` for a number,
+`.` for the end of a sentence or a colon. A word that is found is remembered with what it means, so that a
 text costs little more than looking each of its words up once.
 """
 
@@ -39,7 +40,7 @@ _KEY = 3
 _DIGITS_MAX = 4
 
 #: A word with its marks, a class of words, a range of numbers, or a gap.
-_PART = r"(?:=?[^\W\d_][^\W_]*(?:'[^\W_]+)?|-[^\W\d_][^\W_]{2,}-?|[^\W\d_][^\W_]{2,}-|<[a-z]+>|\d{1,3}-\d{1,3}|\d{1,4}|\.\.\.)"
+_PART = r"(?:=?[^\W\d_][^\W_]*(?:'[^\W_]+)?|-[^\W\d_][^\W_]{2,}-?|[^\W\d_][^\W_]{2,}-|<[a-z]+>|\d{1,3}-\d{1,3}|\d{1,4}|\.\.\.|\.)"
 _ENTRY = re.compile(rf"{_PART}(?: {_PART}){{0,6}}")
 
 
@@ -324,7 +325,7 @@ class _Meanings(dict[bytes, _Meaning | None]):
 
 def _folded(part: str) -> Iterator[str]:
     """The words of a part of an entry as texts have them, with its marks: "didn't" is two."""
-    if part == "..." or part[0] == "<" or part[0].isdigit():
+    if part in ("...", ".") or part[0] == "<" or part[0].isdigit():
         yield part
         return
     words = [word.decode("latin-1") for word in words_of(part.strip("-="))]
@@ -402,12 +403,12 @@ def _end(
             gap += GAP_MAX
             continue
         for place in range(at, min(at + gap + 1, len(tokens))):
-            if tokens[place] == STOP:
-                return 0
             meaning = meanings[place]
             if meaning and pattern in meaning.fits:
                 gap, at = 0, place + 1
                 break
+            if tokens[place] == STOP:
+                return 0
         else:
             return 0
     return at
