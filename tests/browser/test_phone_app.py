@@ -229,6 +229,26 @@ async def test_at_the_limit_what_fits_is_one_tap_away(employee: Employee) -> Non
     assert len(await employee.given()) == before + 1
 
 
+async def test_a_till_takes_a_part_and_puts_it_back(employee: Employee) -> None:
+    """Whoever gave a check cannot redeem it; a colleague can."""
+    complaint = await employee.aboard.raise_complaint()
+    given = (await employee.aboard.give(complaint, "taxfree-card/50000", "k")).json()
+    employee.front.employee = "e-lars"
+    await employee.opens("redeem")
+    await employee.page.get_by_label("Code").fill(given["code"])
+    await employee.taps("Look it up")
+    await employee.sees("Held for the guest")
+    await employee.page.get_by_label("Amount in NOK").fill("120,50")
+    await employee.looks("redeem-held")
+    await employee.taps("Redeem now")
+    await employee.sees("Put it back")
+    path = f"checks/{given['check_id']}"
+    assert (await employee.aboard.get(path)).json()["left_minor"] == 379_50
+    await employee.taps("Put it back")
+    await employee.sees("Scan or type the guest’s code.")
+    assert (await employee.aboard.get(path)).json()["left_minor"] == 500_00
+
+
 @pytest.mark.parametrize("language", list(Language))
 async def test_every_screen_is_for_everybody(
     built: None, browser: Browser, tmp_path: Path, language: Language

@@ -65,6 +65,10 @@ function from_catalogue(reason: Category): Options | null {
 export const valid_s = (item: string): number | undefined =>
   site.value?.catalogue.find((one) => one.item === item.split("/")[0])?.valid_s;
 
+/** What an option is called in the employee's language; answers to a gift speak the guest's. */
+export const title_here = (one: Option): string =>
+  site.value?.catalogue.find((entry) => entry.item === one.item.split("/")[0])?.title ?? one.title;
+
 /** The language in which the guest is spoken to. */
 export const guests_language = (): Language => spoken.value ?? site.value?.languages[0] ?? language.value;
 

@@ -4,7 +4,7 @@ import { Away, type Category, type Option, Refused, type Wish, tap } from "../ap
 import { me, notice } from "../desk";
 import { drafts } from "../drafts/giving";
 import type { Draft } from "../drafts/rules";
-import { give_and_show } from "../gift";
+import { give_and_show, title_here } from "../gift";
 import { Icon } from "../icons";
 import { Nothing, Screen } from "../parts";
 import { to } from "../route";
@@ -38,13 +38,13 @@ function Fits({ draft }: { draft: Draft }) {
     void give_and_show(instead(draft.wish, option, unfit.complaint_id), option);
   };
   return (
-    <Screen title={say("app.limit.title")} back={to("")} lead={say("app.limit.lead", { title: draft.title, scope: say(`app.scope.${unfit.bound_by}`) })}>
+    <Screen title={say("app.limit.title")} back={to("")} lead={say("app.limit.lead", { title: draft.title, scope: say(`app.scope.${unfit.bound_by}`).toLowerCase() })}>
       {unfit.alternatives.length === 0 && <Nothing words={say("app.limit.none")} />}
       <div class="rows">
         {unfit.alternatives.map((one) => (
           <button key={one.item} type="button" class="row" disabled={sending} onClick={() => give(one)}>
             <span>
-              <b>{one.title}</b>
+              <b>{title_here(one)}</b>
               <small>{worth(one) || say("app.what.words")}</small>
             </span>
             <Icon name="gift" />
