@@ -56,13 +56,15 @@ export const say = (key: string, values?: Values): string => sayIn(language.valu
 /** Whether there are words for a key: what a newer service says may not be known here. */
 export const known = (key: string): boolean => texts.get(language.value)?.[key] !== undefined;
 
-/** An amount, like "1 200 kr"; minor units by ISO 4217. */
+/** An amount, like "1 200 kr", as letters write it; minor units by ISO 4217. */
 export function money(minor: number, currency: string, spoken: Language = language.value): string {
-  const style = { style: "currency", currency, currencyDisplay: "narrowSymbol" } as const;
+  const style = { style: "currency", currency } as const;
   const digits = new Intl.NumberFormat(LOCALES[spoken], style).resolvedOptions().maximumFractionDigits ?? 2;
   const amount = minor / 10 ** digits;
   const whole = Number.isInteger(amount) ? { maximumFractionDigits: 0, minimumFractionDigits: 0 } : {};
-  return new Intl.NumberFormat(LOCALES[spoken], { ...style, ...whole }).format(amount);
+  const parts = new Intl.NumberFormat(LOCALES[spoken], { ...style, ...whole }).formatToParts(amount);
+  // The neighbours' crowns are "Nkr" and "Dkr" in Swedish, which no price list writes.
+  return parts.map((one) => (one.type === "currency" && /.kr$/.test(one.value) ? currency : one.value)).join("");
 }
 
 /** What a check is worth to the guest; empty for what costs nothing. */
