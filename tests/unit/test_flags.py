@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import pytest
 
-from shared.contracts.complaints import Flag
+from shared.contracts.complaints import Flag, Intent
 from tests.suites.services import triage
 
 pytestmark = pytest.mark.unit
@@ -73,6 +73,19 @@ def test_a_calm_complaint_is_about_nobodys_safety() -> None:
         ("Ingen skadades, men hyllan var lös.", "sv"),
         ("Priserne gør ondt i pungen.", "da"),
         ("He threatened us with a late fee.", "en"),
+        ("We got burnt toast and the smoked salmon was dry.", "en"),
+        ("The drink was gassy and our room was smoke-free.", "en"),
+        ("Allergies: none", "en"),
+        ("It was not a heart attack.", "en"),
+        ("Pizzaen vår ble brent.", "nb"),
+        ("Ingen ble skadet, men vi ventet lenge.", "nb"),
+        ("Han truet ingen.", "nb"),
+        ("Det var ikke et hjerteinfarkt.", "nb"),
+        ("Maten drunknade nästan i sås.", "sv"),
+        ("Det var inte en hjärtinfarkt.", "sv"),
+        ("Ingen kom til skade, men vi ventede længe.", "da"),
+        ("Han truede ingen.", "da"),
+        ("Det var ikke et hjerteanfald.", "da"),
     ],
 )
 def test_what_only_sounds_like_danger_alarms_nobody(text: str, language: str) -> None:
@@ -98,6 +111,26 @@ def test_what_only_sounds_like_danger_alarms_nobody(text: str, language: str) ->
         ("Gi meg pengene, ellers tenner jeg på kontoret.", "nb", Flag.THREAT),
         ("Han drog fingret över halsen och pekade på min pappa.", "sv", Flag.THREAT),
         ("Vagten stillede sig i døren og lod mig ikke komme ud.", "da", Flag.THREAT),
+        ("My mother got burned in the sauna.", "en", Flag.INJURY),
+        ("Mannen min ble brent av suppa.", "nb", Flag.INJURY),
+        ("Min dotter blev illa bränd av teet.", "sv", Flag.INJURY),
+        ("Min mand blev brændt af suppen.", "da", Flag.INJURY),
+        ("The cabin smelled strongly of gas.", "en", Flag.DANGER),
+        ("Smoke was coming from the socket.", "en", Flag.DANGER),
+        ("Det gasluktet i lugaren hele natta.", "nb", Flag.DANGER),
+        ("Vi kände gaslukten i korridoren.", "sv", Flag.DANGER),
+        ("Der lugtede kraftigt af gas.", "da", Flag.DANGER),
+        ("My son nearly drowned in the pool.", "en", Flag.INJURY),
+        ("My drink was spiked in the bar.", "en", Flag.THREAT),
+        ("Jeg blev bedøvet i baren.", "da", Flag.THREAT),
+        ("Min pappa slutade andas vid bordet.", "sv", Flag.INJURY),
+        ("En tann sprakk på noe hardt i brødet.", "nb", Flag.INJURY),
+        (
+            "The waiter would not serve us because my boyfriend and I held hands.",
+            "en",
+            Flag.DISCRIMINATION,
+        ),
+        ("Hvis dette ikke ordnes, tar advokaten min kontakt.", "nb", Flag.LEGAL),
     ],
 )
 def test_what_is_said_indirectly_raises_its_flag(text: str, language: str, flag: Flag) -> None:
@@ -118,3 +151,8 @@ def test_what_is_said_indirectly_raises_its_flag(text: str, language: str, flag:
 )
 def test_a_figure_of_speech_alarms_nobody(text: str, language: str) -> None:
     assert not triage().understand(text, language).safety
+
+
+def test_danger_among_praise_is_a_complaint() -> None:
+    text = "Lovely crew, great food, wonderful trip, and my mother got burned in the sauna."
+    assert triage().understand(text, "en").intent is Intent.COMPLAINT
