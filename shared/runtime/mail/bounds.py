@@ -27,10 +27,7 @@ class Part(Message):
         """The parameter of a field, or `failobj`."""
         try:
             return super().get_param(param, failobj, header, unquote)
-        except (
-            TypeError,
-            ValueError,
-        ):  # numbers that do not fit together; a character set that is none
+        except (TypeError, ValueError):  # pieces with and without a number; a bad character set
             return failobj
 
     def get_boundary(self, failobj: Any = None) -> Any:
