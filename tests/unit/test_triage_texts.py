@@ -39,6 +39,12 @@ def flags(text: str, language: str = "nb") -> tuple[Flag, ...]:
         "Jeg har <script>alert(1)</script>allergi&nbsp;mot n&oslash;tter.",
         "JEG HAR ALLERGI MOT NØTTER",
         "Jeg har allergi mot no\u0338tter.",
+        "Jeg har al\u3164ler\u115fgi mot nøtter.",
+        "Jeg har al\U000e0061ler\uffa0gi mot nøtter.",
+        "Jeg har al<!-- -->ler<!--\n<b>x-->gi<!--> mot nøtter.",
+        "Jeg har \u0430llerg\u0456 mot nøtter.",
+        "Jeg har \u0391LLERGI mot nøtter.",
+        "Jeg har <b>\u0430</b>llergi mot nøtter.",
     ],
 )
 def test_what_is_not_seen_inside_a_word_hides_no_flag(text: str) -> None:
@@ -48,6 +54,15 @@ def test_what_is_not_seen_inside_a_word_hides_no_flag(text: str) -> None:
 def test_letters_that_are_written_in_two_characters_are_the_same_letters() -> None:
     assert plain("ha\u030ar") == "hår"
     assert flags("Gulvet var vått, og jeg slo kneet så det blødde.".replace("å", "a\u030a"))
+
+
+def test_a_word_of_one_script_keeps_its_letters() -> None:
+    assert plain("сор and сорt, ΑΒ") == "сор and copt, ΑΒ"
+
+
+def test_every_character_that_unicode_has_programs_ignore_is_left_out() -> None:
+    ignored = "\u034f\u17b4\u180b\u180f\u2065\u206f\ufff0\U0001bca3\U0001d17a\U000e0fff"
+    assert plain("".join(f"a{sign}" for sign in ignored)) == "a" * len(ignored)
 
 
 def test_html_is_read_as_its_reader_sees_it() -> None:
@@ -64,6 +79,8 @@ def test_html_is_read_as_its_reader_sees_it() -> None:
         "<" * TEXT_MAX,
         "&" * TEXT_MAX,
         "<b" * (TEXT_MAX // 2),
+        "<!--" * (TEXT_MAX // 4),
+        "\u0430" * (TEXT_MAX - 1) + "b",
         "\ufdfa" * TEXT_MAX,
         "a" * TEXT_MAX,
         "".join(f"ord{n} " for n in range(TEXT_MAX // 8)),

@@ -8,11 +8,22 @@ import re
 from shared.contracts.intake import TEXT_MAX
 from shared.contracts.names import composed
 
-#: Characters that are not seen and may stand inside a word: zero-width ones, soft hyphens, marks of direction, and
-#: what chooses the look of the character before it.
+#: Characters that are not seen and may stand inside a word: all that Unicode calls "default ignorable" (zero-width
+#: ones, soft hyphens, fillers, marks of direction, tags, what chooses the look of the character before it), and
+#: marks of annotations.
 _INVISIBLE = re.compile(
-    "[\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufe00-\ufe0f\ufeff]"
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
+    "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
+#: Cyrillic and Greek letters that look like Latin ones, which they stand for in a word that has Latin letters.
+_LOOK_ALIKE = str.maketrans(
+    "аеорсухіјѕһԁԛԝАВЕКМНОРСТУХІЈЅԚԜαικνορτυχΑΒΕΖΗΙΚΜΝΟΡΤΥΧ",
+    "aeopcyxijshdqwABEKMHOPCTYXIJSQWaikvoptuxABEZHIKMNOPTYX",
+)
+_FOREIGN = re.compile("[\u0370-\u052f]")
+_WORD, _LATIN = re.compile(r"\w+"), re.compile(r"[a-zA-Z]")
+#: A comment of HTML, which is not seen either. It ends before the next begins, so that a search takes one reading.
+_COMMENT = re.compile(r"<!--(?:-?>|(?:(?!<!--|--!?>).){0,2000}--!?>)", re.S)
 #: Tags that change the look of letters within a word; every other tag separates words.
 _INLINE = re.compile(r"</?(?:a|b|em|font|i|mark|s|small|span|strong|u)(?: [^<>]{0,500})?>", re.I)
 _TAG = re.compile(r"<[!/?a-zA-Z][^<>]{0,2000}>")
@@ -35,7 +46,9 @@ def plain(text: str) -> str:
     if not text.isascii() and not _is_plain(text):
         text = _INVISIBLE.sub("", composed(text)[:TEXT_MAX])
     if "<" in text:
-        text = _TAG.sub(" ", _INLINE.sub("", text))
+        text = _TAG.sub(" ", _INLINE.sub("", _COMMENT.sub("", text)))
+    if not text.isascii() and _FOREIGN.search(text):
+        text = _WORD.sub(_in_one_script, text)
     return text
 
 
@@ -44,6 +57,11 @@ def words_of(text: str) -> list[bytes]:
     text = text.replace("?", ".").replace("\u2019", "'")
     folded = text.encode("latin-1", "replace").translate(_FOLD)
     return folded.replace(STOP, b" . ").split()
+
+
+def _in_one_script(word: re.Match[str]) -> str:
+    """The word, in Latin letters if it has any."""
+    return word[0].translate(_LOOK_ALIKE) if _LATIN.search(word[0]) else word[0]
 
 
 def _is_plain(text: str) -> bool:
