@@ -65,10 +65,9 @@ async def test_a_page_of_another_origin_sends_what_is_refused(web: Web, page: Pa
     await page.wait_for_url(f"{web.origin}/app/")
     other = await page.context.new_page()
     await other.goto(f"{web.settings.complaints_api}/v1/anything")
-    web.told.requests.clear()
     for method in ("GET", "POST"):
         await other.evaluate(SEND, [method, f"{web.origin}/api/compensation/v1/me"])
-    assert web.told.requests == []
+    assert not [one for one in web.told.requests if one["path"] == "/v1/me"]
 
 
 async def test_no_page_frames_a_face(web: Web, page: Page) -> None:

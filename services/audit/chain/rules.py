@@ -86,7 +86,7 @@ FIELDS: Mapping[str, Told] = {
         " about acknowledged action affected again answered at_desk attempt basis because bound_by broken_before by_customer by_link channel check_id checks"
         " complaint_id complaint_ids complaints complaints_with_check confirmation_id consent customer customer_ref delight"
         " action_id after_action cause instead_of_action week"
-        " customers day done employees employees_idle expired first given has_contact helped incident_id"
+        " customers day disruption done employees employees_idle expired first given has_contact helped incident_id"
         " intent into item kind kinds language left mailbox mailboxes merged_ids message_id notice number occasion offer_id offered overdue"
         " percent promise_id promise_of reachable redemption_id regime remaining repeats_unknown round safety scope service"
         " severity question_id scale score skipped step subcategory remedy praise_id stated valid_at version version_in_force waited_s warned window"

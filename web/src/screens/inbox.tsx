@@ -23,14 +23,14 @@ export function Inbox() {
       {!found?.entries.length && <Nothing words={say(found || online.value ? "app.inbox.none" : "app.offline_unknown")} />}
       <div class="rows">
         {found?.entries.map((one) => (
-          <a key={one.number} class={`row ${one.number > found.read_up_to ? "new" : ""}`} href={to("case", one.complaint_id)}>
+          <a key={one.number} class={`row ${one.number > found.read_up_to ? "new" : ""}`} {...(one.complaint_id ? { href: to("case", one.complaint_id) } : {})}>
             <Icon name={one.what === "thanked" ? "done" : "inbox"} />
             <span>
               <b>{say(`app.told.${one.what}`)}</b>
               {one.line && <small class="line">“{one.line}”</small>}
-              <small>{[one.reference, moment(one.at, site.value?.timezone)].join(" · ")}</small>
+              <small>{[one.reference, moment(one.at, site.value?.timezone)].filter(Boolean).join(" · ")}</small>
             </span>
-            <Icon name="next" />
+            {one.complaint_id && <Icon name="next" />}
           </a>
         ))}
       </div>
