@@ -592,6 +592,27 @@ async def test_an_answer_that_is_none_is_said_on_the_page_with_the_buttons_again
     assert not any("feedback" in one for one in await aboard.types("notifier"))
 
 
+@pytest.mark.parametrize("helped", list(Helped))
+async def test_a_line_that_is_too_long_is_kept_on_the_page_which_says_how_long_it_may_be(
+    aboard: Aboard, helped: Helped
+):
+    path = await check_page(aboard)
+    html, line = {"Accept": "text/html"}, "a" * 501
+    async with aboard.http("notifier", "") as customer:
+        page = await customer.post(f"{path}/{helped}", headers=html, data={"text": line})
+        program = await customer.post(f"{path}/{helped}", data={"text": line})
+        assert not any("feedback" in one for one in await aboard.types("notifier"))
+        await customer.post(f"{path}/{helped}", headers=html, data={"text": line[1:]})
+        late = await customer.post(f"{path}/{helped}", headers=html, data={"text": line})
+    assert (page.status_code, late.status_code) == (422, 422)
+    assert '<a href="#text">Write at most 500 characters.</a>' in page.text
+    assert f'value="{line}" aria-invalid="true"' in page.text
+    assert say(Language.EN, "check.heard", answer=say(Language.EN, f"check.{helped}")) in late.text
+    assert f"<blockquote>{line}</blockquote>" in late.text
+    assert (program.status_code, program.json()["type"]) == (422, Reason.SCHEMA_INVALID)
+    assert (await aboard.types("notifier")).count("feedback.received") == 1
+
+
 async def test_a_customer_may_choose_by_mail_and_is_then_told_what_they_have(aboard: Aboard):
     complaint = await aboard.raise_complaint()
     wish = {"complaint_id": complaint, "items": ["dinner-for-two", "cinema"], "reason": "food"}

@@ -108,10 +108,13 @@ def routes(face: Face, feedback: Feedback, page: Page) -> Routes:
         complaint_id, check_id = await read(token, request)
         line = await line_of(request)
         by_browser = wants_page(request.headers.get("accept", ""), request.url.path)
+        wrong = "/text" if len(line) > LINE_CHARS_MAX else None
         if helped not in set(Helped):
+            wrong = "/helped"
+        if wrong is not None:
             if by_browser:
                 return await not_taken(token, Reason.SCHEMA_INVALID, line)
-            raise Rejected(Reason.SCHEMA_INVALID, where=("/helped",))
+            raise Rejected(Reason.SCHEMA_INVALID, where=(wrong,))
         helped = Helped(helped)
         customer = Principal(complaint_id, Kind.CUSTOMER, site="")
 
@@ -144,8 +147,5 @@ def routes(face: Face, feedback: Feedback, page: Page) -> Routes:
 
 
 async def line_of(request: Request) -> str:
-    """What the customer wrote with their answer, without what is not seen; raises Rejected(schema_invalid) if too long."""
-    line = one_line((await fields_of(request, FIELDS_MAX)).get("text", ""))
-    if len(line) > LINE_CHARS_MAX:
-        raise Rejected(Reason.SCHEMA_INVALID, where=("/text",))
-    return line
+    """What the customer wrote with their answer, without what is not seen; raises Rejected(schema_invalid) for too many fields."""
+    return one_line((await fields_of(request, FIELDS_MAX)).get("text", ""))

@@ -40,7 +40,7 @@ _LETTER = (
 {% endif %}{% if asks and not helped %}<h2 id="answer">{{ say("check.ask") }}</h2>
 <form method="post" action="/f/{{ token }}/yes">
 <label for="text">{{ say("mine.helped.line") }}</label>
-<input id="text" name="text" maxlength="{{ line_max }}" value="{{ line }}">
+<input id="text" name="text" maxlength="{{ line_max }}" value="{{ line }}"{{ amiss("text") }}>
 <button class="yes">{{ say("check.yes") }}</button>
 <button formaction="/f/{{ token }}/partly">{{ say("check.partly") }}</button>
 <button formaction="/f/{{ token }}/no">{{ say("check.no") }}</button></form>
@@ -100,7 +100,7 @@ class Page:
             shown.language,
             shown.letter.subject if shown.usable else shown.title,
             site_name=shown.site_name,
-            faults=[Fault(_why(shown, not_taken), "answer")] if not_taken is not None else [],
+            faults=[_fault(shown, not_taken, line)] if not_taken is not None else [],
             token=token,
             line=line,
             helped=shown.helped,
@@ -118,12 +118,15 @@ class Page:
         )
 
 
-def _why(shown: Shown, reason: Reason) -> str:
-    """Why an answer was not taken: there was another one before, or no button has that word."""
-    if shown.helped is None or reason is not Reason.ALREADY_ANSWERED:
-        return say(shown.language, "mine.fault.button")
-    # Without a link to the page of the case: this one may be passed on together with its check.
-    return say(shown.language, "check.heard", answer=say(shown.language, f"check.{shown.helped}"))
+def _fault(shown: Shown, reason: Reason, line: str) -> Fault:
+    """Why an answer was not taken: there was one before, its line is too long, or no button has that word."""
+    words, too_long = partial(say, shown.language), len(line) > LINE_CHARS_MAX
+    if shown.helped is not None and (too_long or reason is Reason.ALREADY_ANSWERED):
+        # Without a link to the page of the case: this one may be passed on together with its check.
+        return Fault(words("check.heard", answer=words(f"check.{shown.helped}")), "answer")
+    if too_long:
+        return Fault(words("check.too_long", count=LINE_CHARS_MAX), "text")
+    return Fault(words("mine.fault.button"), "answer")
 
 
 def _answered(shown: Shown) -> tuple[str, list[str], str]:
