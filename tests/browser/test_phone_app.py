@@ -232,7 +232,7 @@ async def test_at_the_limit_what_fits_is_one_tap_away(employee: Employee) -> Non
 async def test_a_till_takes_a_part_and_puts_it_back(employee: Employee) -> None:
     """Whoever gave a check cannot redeem it; a colleague can."""
     complaint = await employee.aboard.raise_complaint()
-    given = (await employee.aboard.give(complaint, "taxfree-card/50000", "k")).json()
+    given = (await employee.aboard.give(complaint, "onboard-credit/50000", "k")).json()
     employee.front.employee = "e-lars"
     await employee.opens("redeem")
     await employee.page.get_by_label("Code").fill(given["code"])
