@@ -347,7 +347,7 @@ def authority(tmp_path) -> Authority:
 
 
 @pytest.fixture(params=["starttls", "tls"])
-def secured(request, authority):
+async def secured(request, authority):
     """A mail server that takes letters by TLS and from whoever logs in: how, its port, what it kept."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(authority.server("mail"))
@@ -366,6 +366,10 @@ def secured(request, authority):
     )
     controller.start()
     yield request.param, port, kept
+    # The server closes a connection whose TLS failed a moment after us: its loop must not end before.
+    async with asyncio.timeout(20):
+        while controller.server._active_count:
+            await asyncio.sleep(0.01)
     controller.stop()
 
 
