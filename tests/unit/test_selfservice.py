@@ -116,7 +116,7 @@ async def test_expired_foreign_and_wrong_links_are_pages_that_say_so(aboard: Abo
     vault = aboard.apps["complaints"].parts.vault
     late = aboard.clock() + FOLLOWED_FOR
     unknown = Tokens(vault.derive(MINE), MINE, aboard.clock).sign({"complaint": "co-none"}, late)
-    offers = Tokens(vault.derive("offer"), "offer", aboard.clock).sign({"complaint": name}, late)
+    offers = Tokens(vault.derive("offer"), "offer", aboard.clock).sign({"offer": name}, late)
     aboard.clock.advance(FOLLOWED_FOR + timedelta(seconds=1))
     for each in (path, f"/m/{unknown}", f"/m/{offers}", f"{path}x", "/m/x"):
         page = await opened(aboard, each)

@@ -12,7 +12,7 @@ from babel.numbers import UnknownCurrencyError
 from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
-from services.notifier.channels.text import fitted
+from services.notifier.channels.text import fitted, segments
 from services.notifier.wording.examples import NAME, NOW, ZONE, example, parts_of, variants_of
 from services.notifier.wording.gallery import page
 from services.notifier.wording.occasions import OCCASIONS, TO_STAFF
@@ -558,9 +558,9 @@ def test_nobody_is_forbidden_what_they_need_not_do(language: str, forbids: str):
     assert forbids not in (words.WORDS / f"{language}.json").read_text("utf-8").lower()
 
 
-#: Links are long: their token says what they are for, and is signed.
-LINK = "https://service.aurora.example" + "x" * 192
-LINK_OF_A_CHECK = "https://service.aurora.example" + "x" * 259
+#: As long as a customer's link is, at a host of usual length; that of a role mailbox names the mailbox besides.
+LINK = "https://service.aurora.example" + "x" * 45
+LINK_OF_A_MAILBOX = LINK + "x" * 17
 
 
 @each_letter
@@ -568,11 +568,20 @@ def test_a_text_message_says_what_matters_and_is_not_cut_beside_its_link(
     wording: Wording, occasion: Occasion, language: Language, variant: str
 ) -> None:
     short = written(wording, occasion, language, variant).short
-    asks = occasion in (Occasion.CHECK_GIVEN, Occasion.FEEDBACK_ASKED) and "delight" not in variant
-    text = fitted(short, LINK_OF_A_CHECK if asks else LINK, 3)
+    text = fitted(short, LINK_OF_A_MAILBOX if occasion is Occasion.SAFETY else LINK, 3)
     assert "MS Aurora" in short
     assert "..." not in text
     assert not re.search(r"[{}_]| [,.!?]|[.:]{2}", short)
+
+
+@pytest.mark.parametrize("language", list(Language))
+@pytest.mark.parametrize("occasion", list(Occasion))
+def test_a_text_message_with_its_link_takes_two_segments_at_most(
+    wording: Wording, occasion: Occasion, language: Language
+) -> None:
+    short = written(wording, occasion, language).short
+    link = LINK_OF_A_MAILBOX if occasion is Occasion.SAFETY else LINK
+    assert segments(fitted(short, link, 10)) <= 2
 
 
 @pytest.mark.parametrize("language", list(Language))

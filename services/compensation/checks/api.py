@@ -412,7 +412,7 @@ class Answers:
 
     codes: Codes
     #: Makes the URL of the check's page, from complaint, check and the end of its validity.
-    link: Callable[[str, str, datetime], str]
+    link: Callable[[str, datetime], str]
     titles: Titles
 
     async def __call__(self, fact: Fact, ask: Ask) -> BaseModel:
@@ -425,7 +425,7 @@ class Answers:
                 title=title,
                 left=ScopeLeft.of(fact.left),
                 code=self.codes.code(fact.check_id),
-                link=self.link(fact.complaint_id, fact.check_id, fact.valid_until),
+                link=self.link(fact.check_id, fact.valid_until),
             )
         if isinstance(fact, CheckRefused):
             policy = await self.titles.policy(fact.site, fact.policy_version, ask)
@@ -541,7 +541,7 @@ def _reads(to: Routes, handlers: Checks, answers: Answers) -> None:
     async def draw_check_link(ask: Ask, check_id: Identifier) -> str:
         """The link to the check's page as a QR code, instead of a letter: for a customer without e-mail."""
         check = await handlers.own(check_id, ask.principal, ask.view)
-        return answers.link(check.complaint_id, check_id, check.valid_until)
+        return answers.link(check_id, check.valid_until)
 
 
 def _changes(to: Routes, handlers: Checks) -> None:

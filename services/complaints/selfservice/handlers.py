@@ -67,8 +67,8 @@ from shared.runtime.words import format_time, in_language
 
 #: Entries on the page, the newest: one is read on a phone.
 SHOWN_MAX = 200
-#: The address of a check's page, by the ids of its complaint and of itself, and a time until which it is open.
-CheckPage = Callable[[str, str, datetime], str]
+#: The address of a check's page, by its id and a time until which it is open.
+CheckPage = Callable[[str, datetime], str]
 #: Who asked for an erasure, where the customer did by their link.
 CUSTOMER = "customer"
 
@@ -155,7 +155,7 @@ class SelfService:
             done=await self._done(complaint, complaint_id, head, own, policy, view)
             if asks_helped
             else None,
-            given=self._given(complaint_id, entries, policy, language),
+            given=self._given(entries, policy, language),
             reached_at=await self._reached_at(complaint, entries, view),
             missed=when(missed(complaint, head, view.now)),
             left_out=left_out > 0 or len(shown) > SHOWN_MAX,
@@ -207,7 +207,7 @@ class SelfService:
         return told(done[-1], words or "", policy, complaint.language)
 
     def _given(
-        self, complaint_id: str, entries: Sequence[Entry], policy: Policy, language: Language
+        self, entries: Sequence[Entry], policy: Policy, language: Language
     ) -> Sequence[Given]:
         """The checks that the customer was given, with what they need to use them."""
         given = []
@@ -217,7 +217,7 @@ class SelfService:
             became = [one.what for one in entries if one.check_id == entry.check_id]
             one = told(entry, "", policy, language)
             until = entry.at + FOLLOWED_FOR
-            link = self._check_page(complaint_id, entry.check_id, until)
+            link = self._check_page(entry.check_id, until)
             given.append(Given(one.title, one.worth, unusable(became), link))
         return given
 

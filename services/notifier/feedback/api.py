@@ -64,10 +64,8 @@ def routes(face: Face, feedback: Feedback, page: Page) -> Routes:
 
     async def read(token: str, request: Request) -> tuple[str, str]:
         """Complaint and check of a link; also notes the customer, for a refusal's page."""
-        complaint_id = feedback.complaint_of(token)
-        if complaint_id is not None:
-            request.state.addressee = await feedback.addressee_of(complaint_id)
-        return feedback.read(token)
+        request.state.addressee = await feedback.addressee_of(token)
+        return await feedback.opened(token)
 
     gone = (
         Reason.UNKNOWN_SITE,
@@ -90,7 +88,7 @@ def routes(face: Face, feedback: Feedback, page: Page) -> Routes:
 
     async def not_taken(token: str, reason: Reason, line: str = "") -> Response:
         """The page of the check, which says why an answer was not taken, and what was written with it."""
-        found = await feedback.shown(*feedback.read(token))
+        found = await feedback.shown(*await feedback.opened(token))
         body = page.show(found, token, not_taken=reason, line=line)
         return HTMLResponse(body, reason.status, PAGE_HEADERS)
 

@@ -104,17 +104,19 @@ class Feedback:
         head = await view.get(Story, story.merged_into)
         return head if head is not None and head.customer_ref == story.customer_ref else story
 
-    def read(self, token: str) -> tuple[str, str]:
-        """Complaint and check of a link's token; raises Rejected(link_invalid)."""
-        return self._links.read(token)
+    async def opened(self, token: str) -> tuple[str, str]:
+        """Complaint and check of a link; raises Rejected(link_invalid), and Unavailable while the check has not come."""
+        check_id = self._links.read(token)
+        check = await self._settler.view().get(GivenCheck, check_id)
+        if check is None:
+            raise Unavailable(Reason.STORY_NOT_YET_KNOWN)
+        return check.complaint_id, check_id
 
-    def complaint_of(self, token: str) -> str | None:
-        """The complaint of a token, also of an expired one; None if the token is not ours."""
-        return self._links.complaint_of(token)
-
-    async def addressee_of(self, complaint_id: str) -> Addressee | None:
-        """The complaint's customer; None for an unknown complaint. Raises Unavailable."""
-        story = await self._settler.view().get(Story, complaint_id)
+    async def addressee_of(self, token: str) -> Addressee | None:
+        """Whose link it is, also of an expired one; None if it is not ours. Raises Unavailable."""
+        view = self._settler.view()
+        check = await view.get(GivenCheck, self._links.check_of(token))
+        story = await view.get(Story, check.complaint_id) if check is not None else None
         return Addressee(story.language, story.site) if story else None
 
     async def shown(self, complaint_id: str, check_id: str) -> Shown:

@@ -288,7 +288,7 @@ class Letters:
         gift = await self.gift(check, policy, message.language, key, view)
         if check.delight is not None:
             return {**gift, "feedback_url": ""}
-        link = self._links.feedback(message.complaint_id, message.about, check.valid_until)
+        link = self._links.feedback(message.about, check.valid_until)
         return {**gift, "feedback_url": link}
 
     async def _expiring(

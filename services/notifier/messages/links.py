@@ -26,9 +26,9 @@ class Links:
         self._seen = seen
         self._surveys = surveys
 
-    def feedback(self, complaint_id: str, check_id: str, valid_until: datetime) -> str:
+    def feedback(self, check_id: str, valid_until: datetime) -> str:
         """The address of a check's page, which asks "did it help?"; good for weeks after the check."""
-        return check_link(self._answers, self._public_url, complaint_id, check_id, valid_until)
+        return check_link(self._answers, self._public_url, check_id, valid_until)
 
     def offer(self, offer_id: str, expires_at: datetime) -> str:
         """The address where a customer chooses, until the offer lapses."""
@@ -57,11 +57,10 @@ class Links:
         """The complaint of a survey's token, also of an expired one; empty if the token is not ours."""
         return self._surveys.told(token).get("complaint", "")
 
-    def read(self, token: str) -> tuple[str, str]:
-        """Complaint and check of a link's token; raises Rejected(link_invalid)."""
-        claims = self._answers.read(token)
-        return claims["complaint"], claims["check"]
+    def read(self, token: str) -> str:
+        """The check of a link's token; raises Rejected(link_invalid)."""
+        return self._answers.read(token)["check"]
 
-    def complaint_of(self, token: str) -> str | None:
-        """The complaint of a token, also of an expired one; None if the token is not ours."""
-        return self._answers.told(token).get("complaint")
+    def check_of(self, token: str) -> str:
+        """The check of a token, also of an expired one; empty if the token is not ours."""
+        return self._answers.told(token).get("check", "")

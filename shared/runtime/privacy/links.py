@@ -1,11 +1,15 @@
-"""Customers' links: short signed tokens, scoped to one purpose, expiring, unguessable."""
+"""Customers' links: short signed tokens, scoped to one purpose, expiring, unguessable.
+
+A token is until when it works, what it names and a part of a signature, in 42 letters and digits for one id: a text
+message pays for each. The signature covers the purpose, so that a link of one kind does not open as another.
+"""
 
 from __future__ import annotations
 
 import hmac
 import re
-from base64 import b32decode, b32encode
-from collections.abc import Callable, Iterable, Mapping
+from base64 import b32decode, b32encode, urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
@@ -20,6 +24,17 @@ from shared.runtime.faults import Rejected
 #: The purposes of links; a link for one purpose is invalid for another.
 FEEDBACK, OFFER, MINE, PREFERENCES, SEEN = "feedback", "offer", "mine", "preferences", "seen"
 REPLY, SURVEY = "reply", "survey"
+#: What the tokens of a purpose name, in the order in which it stands in them. A check knows its complaint.
+NAMED: Mapping[str, Sequence[str]] = {
+    FEEDBACK: ("check",),
+    OFFER: ("offer",),
+    MINE: ("complaint",),
+    PREFERENCES: ("complaint",),
+    SEEN: ("complaint", "mailbox"),
+    SURVEY: ("complaint", "round"),
+}
+#: Letters that were sent before tokens were short have JWTs. The last of them expires 731 days, the longest that a
+#: check is valid, and `ANSWERED_WITHIN` after the last was sent.
 ALGORITHM = "HS256"
 TOKEN_MAX = 1024
 #: How long a check's link works after the check's end, so that it can be answered on the way home.
@@ -32,25 +47,36 @@ FOLLOWED_FOR = timedelta(days=90)
 #: How long the link works by which a role mailbox says that it saw a safety concern: whoever comes back to it later
 #: looks the complaint up.
 SEEN_FOR = timedelta(days=7)
-#: The part of an address before "@" has 64 characters at most (RFC 5321, 4.5.3.1.1), so a token in it is none of
-#: those above: a complaint's id, the day on which it ends, and so many bytes of a signature, in 48 letters and digits.
+#: Seconds since 1970 as four bytes last until 2106.
+EXPIRY_BYTES = 4
+#: 80 bits, each guess at which is a request to us. With one id a token has 31 bytes, so that its last character is a
+#: letter: programs that find links in a text may leave "-" and "_" at the end out.
+TOKEN_SIGNATURE_BYTES = 10
+#: What stands before the bytes of an id of ours; before any other text stands its length.
+KINDS = {"co-": 255, "ck-": 254, "of-": 253}
+PREFIXES = {kind: prefix for prefix, kind in KINDS.items()}
+OUR_ID = re.compile(r"(co-|ck-|of-)([0-9a-f]{32})")
+#: The part of an address before "@" has 64 characters at most (RFC 5321, 4.5.3.1.1) and no case, so a token in it is
+#: none of those above: a complaint's id, the day on which it ends, and so many bytes of a signature, in 48 letters
+#: and digits.
 ID_BYTES, DAY_BYTES, SIGNATURE_BYTES = 16, 2, 12
 REPLY_TO = re.compile(r"[^@+\s]{1,15}\+([a-z2-7]{48})@[^@\s]+", re.I)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Tokens:
-    """Makes and reads the tokens of one purpose, as JWTs under a derived secret."""
+    """Makes and reads the tokens of one purpose, under a secret that is derived for it."""
 
     def __init__(self, secret: bytes, purpose: str, now: Callable[[], datetime]) -> None:
-        self._key = OctKey.import_key(secret)
+        self._secret = secret
         self._purpose = purpose
         self._now = now
 
     def sign(self, claims: Mapping[str, str], expires_at: datetime) -> str:
         """A token with these claims and this expiry; equal arguments give the same token."""
-        head, expires = {"alg": ALGORITHM}, int(expires_at.timestamp())
-        return jwt.encode(head, {"aud": self._purpose, "exp": expires, **claims}, self._key)
+        named = b"".join(_packed(claims[name]) for name in NAMED[self._purpose])
+        signed = int(expires_at.timestamp()).to_bytes(EXPIRY_BYTES) + named
+        return _as_text(signed + self._signature(signed))
 
     def read(self, token: str) -> Mapping[str, str]:
         """The claims of a token; raises Rejected(link_invalid)."""
@@ -64,10 +90,27 @@ class Tokens:
 
         Use them only to find the customer's language for the page of an invalid link.
         """
+        if len(token) > TOKEN_MAX:
+            return {}
+        if "." in token:
+            return self._told_by_jwt(token)
+        whole = _as_bytes(token)
+        signed, signature = whole[:-TOKEN_SIGNATURE_BYTES], whole[-TOKEN_SIGNATURE_BYTES:]
+        if not hmac.compare_digest(signature, self._signature(signed)):
+            return {}
+        values = _unpacked(signed[EXPIRY_BYTES:])
+        claims = dict(zip(NAMED[self._purpose], values, strict=True))
+        return {"exp": str(int.from_bytes(signed[:EXPIRY_BYTES])), **claims}
+
+    def _signature(self, signed: bytes) -> bytes:
+        purpose = self._purpose.encode() + b"\0"
+        return _signature(self._secret, purpose + signed)[:TOKEN_SIGNATURE_BYTES]
+
+    def _told_by_jwt(self, token: str) -> Mapping[str, str]:
+        """The same of a token from before they were short."""
         try:
-            if len(token) > TOKEN_MAX:
-                raise ValueError
-            claims = jwt.decode(token, self._key, algorithms=[ALGORITHM]).claims
+            key = OctKey.import_key(self._secret)
+            claims = jwt.decode(token, key, algorithms=[ALGORITHM]).claims
             JWTClaimsRegistry(
                 now=0, aud={"essential": True, "value": self._purpose}, exp={"essential": True}
             ).validate(claims)
@@ -80,19 +123,46 @@ class Tokens:
         return {name: str(value) for name, value in claims.items()}
 
 
+def _packed(value: str) -> bytes:
+    """An id of ours as its kind and bytes, any other text as its length and itself."""
+    if ours := OUR_ID.fullmatch(value):
+        return bytes([KINDS[ours[1]]]) + bytes.fromhex(ours[2])
+    text = value.encode()
+    return bytes([len(text)]) + text
+
+
+def _unpacked(named: bytes) -> Iterator[str]:
+    """What was packed, in its order."""
+    while named:
+        kind, named = named[0], named[1:]
+        prefix = PREFIXES.get(kind)
+        size = kind if prefix is None else ID_BYTES
+        value, named = named[:size], named[size:]
+        yield value.decode() if prefix is None else prefix + value.hex()
+
+
+def _as_text(token: bytes) -> str:
+    return urlsafe_b64encode(token).decode().rstrip("=")
+
+
+def _as_bytes(token: str) -> bytes:
+    """The bytes of a token; none of a text that `_as_text` does not make."""
+    try:
+        found = urlsafe_b64decode(token + "=" * (-len(token) % 4))
+    except ValueError:
+        return b""
+    return found if _as_text(found) == token else b""
+
+
 def offer_link(choices: Tokens, base_url: str, offer_id: str, expires_at: datetime) -> str:
     """The address of an offer's page, in compensation; compensation and the notifier link to it."""
     token = choices.sign({"offer": offer_id}, expires_at + OUTLASTS)
     return f"{base_url.rstrip('/')}/o/{token}"
 
 
-def check_link(
-    answers: Tokens, base_url: str, complaint_id: str, check_id: str, valid_until: datetime
-) -> str:
+def check_link(answers: Tokens, base_url: str, check_id: str, valid_until: datetime) -> str:
     """The address of a check's page, in the notifier; compensation shows it as well."""
-    token = answers.sign(
-        {"complaint": complaint_id, "check": check_id}, valid_until + ANSWERED_WITHIN
-    )
+    token = answers.sign({"check": check_id}, valid_until + ANSWERED_WITHIN)
     return f"{base_url.rstrip('/')}/f/{token}"
 
 
