@@ -31,7 +31,13 @@ from shared.contracts.intake import (
     CustomerPurchased,
     DisruptionAnnounced,
 )
-from shared.contracts.notifier import FeedbackReceived, MessageFailed, MessageSaid, MessageSent
+from shared.contracts.notifier import (
+    FeedbackReceived,
+    MessageFailed,
+    MessageSaid,
+    MessageSent,
+    PreferencesChanged,
+)
 from shared.contracts.vault import CustomerKeyCreated, CustomerKeyDestroyed
 from shared.runtime.engine.deadletters import DEAD_LETTERS_INBOX
 from shared.runtime.kafka.inbox import Handler, Inbox, deciding
@@ -103,6 +109,7 @@ def inboxes(
                 Handler(MessageSent),
                 Handler(MessageFailed),
                 Handler(MessageSaid),
+                Handler(PreferencesChanged),
             ],
         ),
     )

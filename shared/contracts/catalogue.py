@@ -303,7 +303,7 @@ _ROWS: tuple[Row, ...] = (
     Row(MessageSaid, NOTIFIER, (COMPLAINTS,)),
     Row(MessageDelivered, NOTIFIER),
     Row(MessageBounced, NOTIFIER),
-    Row(PreferencesChanged, NOTIFIER),
+    Row(PreferencesChanged, NOTIFIER, (COMPLAINTS,)),
     Row(SafetyRouted, NOTIFIER),
     Row(SafetySeen, NOTIFIER),
     Row(SafetyRetold, NOTIFIER),

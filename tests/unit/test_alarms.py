@@ -77,6 +77,24 @@ async def test_what_an_employee_says_of_safety_is_a_letter_to_those_who_must_kno
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("language", list(Language))
+async def test_the_letter_and_its_page_are_in_the_first_language_of_the_site(
+    tmp_path: Path, language: Language
+):
+    """Whatever the customer speaks."""
+    others = [one for one in demo_policy().languages if one is not language]
+    policy = demo_policy().model_copy(update={"languages": (language, *others)})
+    aboard = await Aboard(tmp_path, policy).begin()
+    await aboard.raise_complaint(text=NUTS, language=others[0])
+    (letter,) = await told(aboard)
+    assert say(language, "letter.safety.look") in " ".join(letter.body.split())
+    assert say(language, "letter.safety.what") in letter.body
+    assert say(language, "letter.safety.short_look") in letter.short
+    async with aboard.http("notifier", "") as officer:
+        page = await officer.get(link_in(letter), headers={"Accept": "text/html"})
+    assert f'<html lang="{language}">' in page.text
+
+
 async def test_what_a_customer_writes_of_safety_is_a_letter_too_also_without_a_contact(
     aboard: Aboard,
 ):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from datetime import datetime, time, timedelta
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from services.complaints.customer.rules import ChosenLanguage, chosen, unchosen
 from services.notifier.channels.smtp import written
 from services.notifier.messages.rules import next_channel
 from services.notifier.preferences import rules
@@ -78,6 +80,60 @@ async def test_the_page_is_in_the_customers_language_and_opening_it_changes_noth
     assert "<script" not in page.text
     assert (back.status_code, back.headers["location"]) == (303, link)
     assert await aboard.facts("notifier") == before
+
+
+async def test_the_pages_of_older_letters_are_in_the_language_that_was_chosen_since(
+    aboard: Aboard,
+):
+    """Also for whom a link opens nothing any more; without a choice in that of the complaint."""
+    name = await aboard.raise_complaint(
+        text="The soup was a bit salty.", language="en", contact=CONTACT
+    )
+    await settled(aboard)
+    pages = {"complaints": link_in(last(aboard), "m"), "notifier": ""}
+    preferences = link_in(last(aboard), "p")
+    await aboard.give(name, "cinema", name)
+    await settled(aboard)
+    pages["notifier"] = link_in(last(aboard), "f")
+
+    async def languages() -> list[str]:
+        found = []
+        for service, path in pages.items():
+            async with aboard.http(service, "") as customer:
+                page = await customer.get(path, headers=BROWSER)
+            found += re.findall(r'<html lang="(..)">', page.text)
+        return found
+
+    assert await languages() == ["en", "en"]
+    for language in ("sv", "da"):
+        await choose(aboard, preferences, language=language)
+        await aboard.carry()
+        assert await languages() == [language, language]
+    await choose(aboard, preferences, language="")
+    await aboard.carry()
+    assert await languages() == ["en", "en"]
+    await choose(aboard, preferences, language="sv")
+    await aboard.carry()
+    aboard.later(days=400)
+    assert await languages() == ["sv", "sv"]
+
+
+async def test_a_language_that_was_chosen_is_forgotten_with_the_customer(aboard: Aboard):
+    name, link = await thanked(aboard)
+    await choose(aboard, link, language="da")
+    await aboard.carry()
+    customer = await ref_of(aboard, name)
+    key = ChosenLanguage.key(customer)
+    assert document(aboard, "complaints", key)["language"] == Language.DA
+    await erase(aboard, customer)
+    assert document(aboard, "complaints", key) == {"erased": True}
+    late = PreferencesChanged(
+        customer_ref=customer, site="s", tells=Tells.EVERYTHING, language=Language.DA,
+        changed_at=START,
+    )  # fmt: skip
+    erased = CustomerErased(customer_ref=customer, site="s", asked_by="operator", erased_at=START)
+    for first in (None, ChosenLanguage(language=Language.SV)):
+        assert chosen(unchosen(first, erased), late) == ChosenLanguage(erased=True)
 
 
 async def test_what_is_chosen_is_shown_and_a_browser_comes_back_to_the_page(aboard: Aboard):

@@ -27,6 +27,7 @@ from shared.contracts.complaints import (
 )
 from shared.contracts.lifecycle import State
 from shared.contracts.months import end_of, month_after
+from shared.contracts.notifier import PreferencesChanged
 from shared.contracts.policy import PolicyPublished
 from shared.contracts.vault import CustomerKeyDestroyed, last_over
 from shared.kernel import Decision, Document, Fold, Slice, Timer, score_at
@@ -83,6 +84,16 @@ class KeptProfile(Document):
     def older(self, described_at: datetime, content: str) -> bool:
         """Whether it was said before another description; of two of the same moment one counts, whichever comes first."""
         return (self.described_at, self.content) < (described_at, content)
+
+
+class ChosenLanguage(Document):
+    """The language that a customer chose for what is written to them; None if they chose none, or were erased."""
+
+    KIND: ClassVar[str] = "chosen-language"
+
+    language: Language | None = None
+    #: What they chose before may be heard of later; afterwards nobody chooses for them.
+    erased: bool = False
 
 
 #: A complaint of which the customer was told what was done.
@@ -270,6 +281,18 @@ def unprofiled(_: KeptProfile | None, fact: CustomerErased) -> KeptProfile:
     return KeptProfile(site=fact.site, described_at=fact.erased_at, recorded_at=fact.erased_at)
 
 
+def chosen(known: ChosenLanguage | None, fact: PreferencesChanged) -> ChosenLanguage:
+    """The language that they chose last; none of a customer who was erased."""
+    if known is not None and known.erased:
+        return known
+    return ChosenLanguage(language=fact.language)
+
+
+def unchosen(_: ChosenLanguage | None, _fact: CustomerErased) -> ChosenLanguage:
+    """No language is known any more."""
+    return ChosenLanguage(erased=True)
+
+
 def looked_at_once(fact: PolicyPublished) -> Sequence[Timer]:
     """A policy that was just published may shorten how long words are kept."""
     return (Timer(WORDS, f"{fact.site}/{fact.version}", AT_ONCE),)
@@ -296,8 +319,10 @@ def delight_stands(given: DelightGiven) -> Mapping[str, int]:
     return {delights_of(given.customer_ref): score_at(given.issued_at)}
 
 
-def customer_ref(fact: CustomerErased | ErasureCertified | ProfileRecorded) -> str:
-    """The customer of an erasure or of a profile."""
+def customer_ref(
+    fact: CustomerErased | ErasureCertified | ProfileRecorded | PreferencesChanged,
+) -> str:
+    """The customer of an erasure, of a profile or of preferences."""
     return fact.customer_ref
 
 
@@ -307,7 +332,9 @@ SLICE = Slice(
         CustomerErased: (
             Fold(Erasure, customer_ref, erased),
             Fold(KeptProfile, customer_ref, unprofiled),
+            Fold(ChosenLanguage, customer_ref, unchosen),
         ),
+        PreferencesChanged: (Fold(ChosenLanguage, customer_ref, chosen),),
         ErasureCertified: (Fold(Erasure, customer_ref, certified),),
         WordsExpired: (),
         CheckIssued: (

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from services.complaints.colleagues.handlers import keeper
 from services.complaints.customer.export import ExportedCustomer, Exports
 from services.complaints.customer.handlers import erasing
+from services.complaints.customer.rules import ChosenLanguage
 from services.complaints.lifecycle.handlers import danger_in, decided, head_of, taken_back
 from services.complaints.lifecycle.moves import No, with_danger
 from services.complaints.lifecycle.rules import Complaint
@@ -99,7 +100,7 @@ class SelfService:
         """Whose link it is, also of an expired one; None if the link is not ours. Raises Unavailable."""
         complaint_id = self._links.told(token).get("complaint")
         found = await view.get(Complaint, complaint_id) if complaint_id is not None else None
-        return Addressee(found.language, found.site) if found is not None else None
+        return Addressee(await language_of(found, view), found.site) if found is not None else None
 
     async def opened(self, token: str, view: View) -> tuple[str, Complaint]:
         """The complaint of a link; raises Rejected(link_invalid), also once its customer was erased, and Unavailable."""
@@ -126,7 +127,7 @@ class SelfService:
         complaint_id, complaint = await self.opened(token, view)
         policy, _ = await self._policies.at(complaint.site, view)
         entries, left_out = await self._timelines.of(complaint_id, complaint, view)
-        language, zone = complaint.language, policy.timezone
+        language, zone = await language_of(complaint, view), policy.timezone
 
         def when(moment: datetime | None) -> str:
             return "" if moment is None else format_time(moment, zone, language)
@@ -152,7 +153,7 @@ class SelfService:
             reference=reference_of(complaint_id),
             told=happened,
             heard=shortened(next((one.words for one in happened if one.what is What.RECEIVED), "")),
-            done=await self._done(complaint, complaint_id, head, own, policy, view)
+            done=await self._done(complaint, complaint_id, head, own, policy, language, view)
             if asks_helped
             else None,
             given=self._given(entries, policy, language),
@@ -193,6 +194,7 @@ class SelfService:
         head: Complaint,
         own: bool,
         policy: Policy,
+        language: Language,
         view: View,
     ) -> Told | None:
         """What was done last, also about the complaint that goes on for this one; None if nothing was.
@@ -204,7 +206,7 @@ class SelfService:
         if not done or (done[-1].outcome is Outcome.EXPLAINED and not own):
             return None
         words = await self._timelines.words(done[-1], head, view) if own else None
-        return told(done[-1], words or "", policy, complaint.language)
+        return told(done[-1], words or "", policy, language)
 
     def _given(
         self, entries: Sequence[Entry], policy: Policy, language: Language
@@ -388,6 +390,12 @@ class SelfService:
 
     def _hash(self, confirmation_id: str, digits: str) -> str:
         return hmac.digest(self._secret, f"{confirmation_id}/{digits}".encode(), sha256).hex()
+
+
+async def language_of(complaint: Complaint, view: View) -> Language:
+    """The language that the complaint's customer chose, else that of the complaint; raises Unavailable."""
+    chosen = await view.get(ChosenLanguage, complaint.customer_ref)
+    return (chosen.language if chosen is not None else None) or complaint.language
 
 
 async def department_of(

@@ -8,6 +8,7 @@ from services.notifier.feedback.page import Shown
 from services.notifier.feedback.rules import Answer, on_page, take_answer
 from services.notifier.messages.letters import Letters, common
 from services.notifier.messages.links import Links
+from services.notifier.preferences.handlers import language_of
 from services.notifier.subjects.moves import Reached
 from services.notifier.subjects.rules import TAKEN, CheckLife, GivenCheck, Standing, Story
 from services.notifier.survey.rules import Surveyed, close_of, is_over
@@ -117,7 +118,7 @@ class Feedback:
         view = self._settler.view()
         check = await view.get(GivenCheck, self._links.check_of(token))
         story = await view.get(Story, check.complaint_id) if check is not None else None
-        return Addressee(story.language, story.site) if story else None
+        return Addressee(await language_of(story, view), story.site) if story else None
 
     async def shown(self, complaint_id: str, check_id: str) -> Shown:
         """What a check's page shows: everything that its letter says.
@@ -134,7 +135,8 @@ class Feedback:
             raise Rejected(Reason.LINK_INVALID)
         policy, _ = await self._policies.at(story.site, view)
         life = await view.get(CheckLife, check_id) or CheckLife()
-        now, language = life.standing(check, view.now), spoken(story.language, policy)
+        now = life.standing(check, view.now)
+        language = spoken(await language_of(story, view), policy)
         usable = now in TAKEN
         gift = await self._letters.gift(check, policy, language, key, view, usable=usable)
         values = {**common(story, policy, language), **gift, "feedback_url": ""}

@@ -39,6 +39,11 @@ async def wanted_by(customer_ref: str, view: View) -> Preferences:
     return await view.get(Preferences, customer_ref) or Preferences()
 
 
+async def language_of(story: Story, view: View) -> Language:
+    """The language that a complaint's customer chose, else that of the complaint; raises Unavailable."""
+    return (await wanted_by(story.customer_ref, view)).language or story.language
+
+
 class Wishes:
     """Opens the link of a customer's preferences."""
 
@@ -50,7 +55,7 @@ class Wishes:
     async def addressee_of(self, token: str, view: View) -> Addressee | None:
         """Whose link it is, also of an expired one; None if it is not ours."""
         story = await view.get(Story, self._tokens.told(token).get("complaint", ""))
-        return Addressee(story.language, story.site) if story else None
+        return Addressee(await language_of(story, view), story.site) if story else None
 
     def complaint_of(self, token: str) -> str:
         """The complaint that a link came with; raises Rejected(link_invalid)."""

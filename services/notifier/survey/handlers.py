@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from services.notifier.messages.links import Links
+from services.notifier.preferences.handlers import language_of
 from services.notifier.subjects.rules import Story
 from services.notifier.survey.page import Shown
 from services.notifier.survey.rules import Surveyed, answer, close_of
@@ -30,7 +31,7 @@ class Surveys:
     async def addressee_of(self, token: str, view: View) -> Addressee | None:
         """Whose link it is, also of an expired one; None if it is not ours."""
         story = await view.get(Story, self._links.surveyed(token))
-        return Addressee(story.language, story.site) if story else None
+        return Addressee(await language_of(story, view), story.site) if story else None
 
     def read(self, token: str) -> tuple[str, int]:
         """Complaint and round of a link's token; raises Rejected(link_invalid)."""
@@ -41,7 +42,8 @@ class Surveys:
         complaint_id, round_ = self.read(token)
         story, policy = await self._opened(complaint_id, view)
         answered = await view.get(Surveyed, close_of(complaint_id, round_)) is not None
-        return Shown(spoken(story.language, policy), policy.site_name, policy.survey, answered)
+        language = spoken(await language_of(story, view), policy)
+        return Shown(language, policy.site_name, policy.survey, answered)
 
     async def answer(
         self,
