@@ -899,7 +899,7 @@ class Policy(Part):
     )
     places: Annotated[dict[Id, Names], Field(max_length=64)] = Field(
         {},
-        description="Places of the site that customers choose from on its open form, by the id that stands in a place's link.",
+        description="Places of the site that customers choose from on its open form, by the id that stands in a place's link; letters name them as they are called here, within a sentence.",
     )
 
     def options(self, most_minor: int | None = None) -> tuple[Option, ...]:

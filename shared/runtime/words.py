@@ -30,6 +30,7 @@ from babel.numbers import (
 
 from shared.contracts.compensation import CheckKind
 from shared.contracts.complaints import Category, Language, Outcome
+from shared.contracts.names import alike
 from shared.contracts.policy import Policy
 
 WORDS = Path(__file__).parents[1] / "words"
@@ -214,6 +215,20 @@ def standing(state: str, language: str, value: str = "") -> str:
 def in_language(texts: Mapping[Language, str], language: str) -> str:
     """The text in this language, or in the first that there is; empty if there is none."""
     return texts.get(known_language(language)) or next(iter(texts.values()), "")
+
+
+def place_title(told: str, policy: Policy, language: str) -> str:
+    """What a site calls a place that somebody told by id or name, in a language; empty for one that it does not list."""
+    heard = alike(told)
+    for name, names in policy.places.items():
+        if heard in map(alike, (name, *names.values())):
+            return in_language(names, language)
+    return ""
+
+
+def capitalised(text: str) -> str:
+    """The text with a capital at its beginning, as on a button."""
+    return text[:1].upper() + text[1:]
 
 
 def outcome_key(outcome: str, *, noted: bool) -> str:

@@ -80,6 +80,16 @@ async def test_everybody_affected_is_told_once_in_the_words_that_everybody_can_r
     assert (shown["category"], shown["state"], shown["until"]) == ("food", "open", None)
 
 
+async def test_where_it_happened_to_one_customer_is_told_to_them_alone(crowd: Aboard):
+    """It may be their cabin: the words of an incident are read by everybody."""
+    await many(crowd, place="cabin")
+    own = [one for one in crowd.postbox.letters if "(the cabin)" in flat(one)]
+    incident = [one for one in crowd.postbox.letters if WORDS["en"] in flat(one)]
+    assert (len(own), len(incident)) == (3, 3)
+    assert not {one.message_id for one in own} & {one.message_id for one in incident}
+    assert "cabin" not in (await public(crowd)).text
+
+
 @pytest.mark.parametrize(
     ("language", "text"),
     [("nb", "Suppen var kald."), ("sv", "Soppan var kall."), ("da", "Suppen var kold.")],

@@ -560,6 +560,76 @@ async def check_page(aboard: Aboard) -> str:
     return "/f/" + links[0].partition("/f/")[2]
 
 
+STILL_OPEN = "and this does not close it"
+
+
+@pytest.mark.parametrize(
+    ("helped", "closed"), [(Helped.YES, True), (Helped.PARTLY, False), (Helped.NO, False)]
+)
+async def test_the_page_of_a_check_says_that_the_case_is_open_only_while_it_is(
+    aboard: Aboard, helped: Helped, closed: bool
+):
+    path = await check_page(aboard)
+    async with aboard.http("notifier", "") as customer:
+        assert STILL_OPEN in (await customer.get(path)).text
+        await customer.post(f"{path}/{helped}")
+        at_once = (await customer.get(path)).text
+        await aboard.carry()
+        later = (await customer.get(path)).text
+    for page in (at_once, later):
+        assert (STILL_OPEN not in page) is closed
+        assert "Your case has the reference" in page
+
+
+async def test_a_letter_that_waited_until_the_case_was_closed_does_not_say_that_it_is_open(
+    aboard: Aboard,
+):
+    name = await aboard.raise_complaint(language="en")
+    await aboard.ring()
+    await aboard.give(name, "cinema", "k")
+    await aboard.carry()
+    path = "/m/" + aboard.postbox.letters[-1].body.partition("/m/")[2].split()[0]
+    async with aboard.http("complaints", "") as customer:
+        assert (await customer.post(f"{path}/withdraw")).status_code < 400
+    await aboard.carry()
+    await aboard.ring()
+    (letter,) = [" ".join(one.body.split()) for one in aboard.postbox.letters if "/f/" in one.body]
+    assert STILL_OPEN not in letter
+    assert "Your case has the reference" in letter
+
+
+@pytest.mark.parametrize(
+    ("place", "named"),
+    [
+        ("sun-deck", "the sun deck"),
+        ("Soldekket", "the sun deck"),
+        ("  THE  sun deck ", "the sun deck"),
+        ("Soldekket, foran scenen", ""),
+        ("7214", ""),
+        ("{place} <b>", ""),
+        (None, ""),
+    ],
+)
+async def test_letters_name_a_place_as_the_site_calls_it_and_no_other(
+    aboard: Aboard, place: str | None, named: str
+):
+    name = await aboard.raise_complaint(language="en", place=place)
+    await aboard.ring()
+    await aboard.give(name, "cinema", "k")
+    await aboard.carry()
+    await aboard.ring()
+    letters = [" ".join(one.body.split()) for one in aboard.postbox.letters]
+    assert len(letters) == 2
+    about = "the food and the service"
+    for letter in letters:
+        assert f"{about} ({named})" in letter if named else f"{about}." in letter
+        assert place is None or named or place not in letter
+    path = "/f/" + aboard.postbox.letters[-1].body.partition("/f/")[2].split()[0]
+    async with aboard.http("notifier", "") as customer:
+        page = await customer.get(path)
+    assert "sun deck" not in page.text  # it may be passed on together with its check
+
+
 async def test_a_browser_that_answers_otherwise_is_told_which_answer_counts(aboard: Aboard):
     path = await check_page(aboard)
     html = {"Accept": "text/html"}

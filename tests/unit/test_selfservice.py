@@ -103,6 +103,20 @@ async def test_the_page_tells_the_whole_story_in_the_customers_language(
     assert "default-src 'none'" in page.headers["Content-Security-Policy"]
 
 
+@pytest.mark.parametrize(
+    ("place", "shown"),
+    [("cabin", "<dd>Hytten</dd>"), ("Lugaren", "<dd>Hytten</dd>"), ("Lugar 412", ""), (None, "")],
+)
+async def test_the_page_says_where_it_happened_as_the_site_calls_it(
+    aboard: Aboard, place: str | None, shown: str
+):
+    _, path = await link_of(aboard, language=Language.SV, place=place)
+    page = (await opened(aboard, path)).text
+    assert shown in page
+    assert (say(Language.SV, "form.where") in page) is bool(shown)
+    assert "412" not in page
+
+
 async def test_opening_a_link_changes_nothing(aboard: Aboard):
     _, path = await link_of(aboard)
     before = state(aboard.stores["complaints"])

@@ -585,6 +585,59 @@ def test_a_text_message_with_its_link_takes_two_segments_at_most(
 
 
 @pytest.mark.parametrize("language", list(Language))
+@pytest.mark.parametrize(
+    ("occasion", "variant"),
+    [
+        (Occasion.ACKNOWLEDGEMENT, "plain"),
+        (Occasion.ACKNOWLEDGEMENT, "severe"),
+        (Occasion.ACKNOWLEDGEMENT, "about safety"),
+        (Occasion.CHECK_GIVEN, "plain"),
+        (Occasion.CHECK_GIVEN, "after harm"),
+        (Occasion.CHECK_OFFERED, "plain"),
+        (Occasion.REOPENED, "plain"),
+        (Occasion.QUESTION_ASKED, "plain"),
+        (Occasion.FIX_DONE, "plain"),
+        (Occasion.RESOLUTION_TOLD, "plain"),
+        (Occasion.PROMISE_AT_RISK, "plain"),
+        (Occasion.PROMISE_BROKEN, "about safety"),
+        (Occasion.THANKED, "plain"),
+        (Occasion.CLOSED, "plain"),
+        (Occasion.REFERRED, "plain"),
+        (Occasion.FEEDBACK_ASKED, "plain"),
+    ],
+)
+def test_letters_say_what_it_was_about_and_where(
+    wording: Wording, occasion: Occasion, variant: str, language: Language
+) -> None:
+    named = f"{about(Category.FOOD, language)} (Sky Bar)"
+    letter = written(wording, occasion, language, variant, place="Sky Bar")
+    assert flat(letter.text).count(named) == 1
+    of_none = written(wording, occasion, language, variant, place="")
+    assert flat(letter.text).replace(" (Sky Bar)", "") == flat(of_none.text)
+
+
+@pytest.mark.parametrize("language", list(Language))
+@pytest.mark.parametrize("gravity", ["", "severe", "safety"])
+def test_where_is_said_also_of_what_is_of_no_category(
+    wording: Wording, gravity: str, language: Language
+) -> None:
+    told = {"gravity": gravity, "place": "Sky Bar"}
+    letter = written(wording, Occasion.ACKNOWLEDGEMENT, language, "of no category", **told)
+    assert flat(letter.text).count(" (Sky Bar)") == 1
+
+
+@pytest.mark.parametrize("language", list(Language))
+def test_a_letter_about_a_closed_case_does_not_say_that_it_is_open(
+    wording: Wording, language: Language
+) -> None:
+    still_open = words.texts(language)["letter.check_given.open"].partition("{reference}")[2]
+    told = written(wording, Occasion.CHECK_GIVEN, language, "of a closed case").text
+    assert still_open in flat(written(wording, Occasion.CHECK_GIVEN, language).text)
+    assert still_open not in flat(told)
+    assert words.say(language, "letter.case", reference="EA2272") in flat(told)
+
+
+@pytest.mark.parametrize("language", list(Language))
 def test_a_text_message_has_the_time_the_code_and_whom_to_turn_to(
     wording: Wording, language: Language
 ) -> None:

@@ -12,7 +12,7 @@ from shared.contracts.intake import TEXT_MAX
 from shared.contracts.names import plain
 from shared.contracts.policy import Policy
 from shared.runtime.http.pages import Fault, Pages
-from shared.runtime.words import category_title, in_language, say
+from shared.runtime.words import capitalised, category_title, in_language, say
 
 _CHIPS = """<fieldset class="chips" id="{name}"><legend>{{{{ say("{said}") }}}}</legend><div>
 {{% for value, title in {name} %}}<label><input type="radio" name="{name}" value="{{{{ value }}}}"{{% if value == form.{name} %}} checked{{% endif %}}><span>{{{{ title }}}}</span></label>
@@ -71,7 +71,7 @@ class Opened:
         """What people at the site call the place that the link or the form names; None for none."""
         names = self.policy.places.get(self.link_place or form.place)
         if names is not None:
-            return in_language(names, self.policy.languages[0])
+            return capitalised(in_language(names, self.policy.languages[0]))
         return plain(self.link_place) or None
 
     @property
@@ -84,7 +84,9 @@ class Opened:
     def where(self) -> str:
         """The place of the link as the customer reads it; empty for none."""
         names = self.policy.places.get(self.link_place)
-        return plain(self.link_place) if names is None else in_language(names, self.language)
+        if names is None:
+            return plain(self.link_place)
+        return capitalised(in_language(names, self.language))
 
 
 class FormPage:
@@ -113,7 +115,9 @@ class FormPage:
                 *((one.value, category_title(one, language)) for one in Category),
                 (PRAISE, say(language, "form.praise")),
             ],
-            place=[(name, in_language(title, language)) for name, title in places.items()],
+            place=[
+                (name, capitalised(in_language(title, language))) for name, title in places.items()
+            ],
         )
 
     def praised(self, language: Language, site_name: str) -> str:

@@ -14,7 +14,13 @@ from services.complaints.colleagues.handlers import keeper
 from services.complaints.customer.export import ExportedCustomer, Exports
 from services.complaints.customer.handlers import erasing
 from services.complaints.customer.rules import ChosenLanguage
-from services.complaints.lifecycle.handlers import danger_in, decided, head_of, taken_back
+from services.complaints.lifecycle.handlers import (
+    danger_in,
+    decided,
+    head_of,
+    place_of,
+    taken_back,
+)
 from services.complaints.lifecycle.moves import No, with_danger
 from services.complaints.lifecycle.rules import Complaint
 from services.complaints.matters.handlers import answered
@@ -64,7 +70,7 @@ from shared.runtime.policies import Policies
 from shared.runtime.privacy.keys import Keys
 from shared.runtime.privacy.links import FOLLOWED_FOR, Tokens
 from shared.runtime.privacy.seal import Vault
-from shared.runtime.words import format_time, in_language
+from shared.runtime.words import capitalised, format_time, in_language, place_title
 
 #: Entries on the page, the newest: one is read on a phone.
 SHOWN_MAX = 200
@@ -137,6 +143,7 @@ class SelfService:
             told(entry, await self._timelines.words(entry, complaint, view) or "", policy, language)
             for entry in shown[-SHOWN_MAX:]
         ]
+        place = await place_of(complaint, self._keys, view) or ""
         head = await head_of(complaint, view)
         closes_at = head.closes_at if head.closes_at and view.now < head.closes_at else None
         promised_by = complaint.promised_by
@@ -153,6 +160,7 @@ class SelfService:
             reference=reference_of(complaint_id),
             told=happened,
             heard=shortened(next((one.words for one in happened if one.what is What.RECEIVED), "")),
+            place=capitalised(place_title(place, policy, language)),
             done=await self._done(complaint, complaint_id, head, own, policy, language, view)
             if asks_helped
             else None,

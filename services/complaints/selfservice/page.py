@@ -31,6 +31,7 @@ _MINE = f"""{{% if shown.reached_at %}}<p role="status">{{{{ say("mine.contact_c
 {{% endif %}}{{% if shown.missed %}}<p class="missed">{{{{ say("mine.missed", when=shown.missed) }}}}</p>
 {{% endif %}}{{% if shown.heard %}}<h2>{{{{ say("mine.what.received") }}}}</h2>
 <blockquote>{{{{ shown.heard }}}}</blockquote>
+{{% endif %}}{{% if shown.place %}}<dl><dt>{{{{ say("form.where") }}}}</dt><dd>{{{{ shown.place }}}}</dd></dl>
 {{% endif %}}<p class="standing" id="standing" role="status">{{{{ standing }}}}</p>
 {{% if owner %}}<dl><dt>{{{{ say("mine.owner.title") }}}}</dt><dd>{{{{ owner }}}}</dd></dl>
 {{% endif %}}{{% if done %}}<h2>{{{{ done[1] }}}}</h2>
@@ -134,6 +135,8 @@ class Shown:
     told: Sequence[Told]
     #: What they wrote first, or its beginning; empty if the words' time is over.
     heard: str
+    #: Where it happened, as the site calls it; empty for a place that the site does not list.
+    place: str
     #: What was done, while they are asked whether it helped.
     done: Told | None
     given: Sequence[Given]

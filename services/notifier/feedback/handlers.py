@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from services.notifier.feedback.page import Shown
 from services.notifier.feedback.rules import Answer, on_page, take_answer
-from services.notifier.messages.letters import Letters, common
+from services.notifier.messages.letters import CLOSED, Letters, common
 from services.notifier.messages.links import Links
 from services.notifier.preferences.handlers import language_of
 from services.notifier.subjects.moves import Reached
@@ -139,9 +139,10 @@ class Feedback:
         language = spoken(await language_of(story, view), policy)
         usable = now in TAKEN
         gift = await self._letters.gift(check, policy, language, key, view, usable=usable)
-        values = {**common(story, policy, language), **gift, "feedback_url": ""}
         answer = await self._answered(complaint_id, check_id, view)
         head = await self._goes_on(story, view)
+        values = {**common(story, policy, language), **gift, "feedback_url": ""}
+        values["closed"] = "yes" if head.state in CLOSED or closes(head, answer) else ""
         head_id = story.merged_into if head is not story else None
         survey_path = await self._survey(head_id or complaint_id, head, answer, policy, view)
         return Shown(
@@ -167,12 +168,16 @@ class Feedback:
         self, complaint_id: str, story: Story, answer: Answer | None, policy: Policy, view: View
     ) -> str:
         """Where the site's questions are answered; empty if it asks none, they were answered, or the complaint goes on."""
-        over = answer is not None and is_over(story, answer.helped, answer.answered_at)
-        if not policy.survey or not over:
+        if not policy.survey or not closes(story, answer):
             return ""
         if await view.get(Surveyed, close_of(complaint_id, story.round)) is not None:
             return ""
         return self._links.survey_path(complaint_id, story.round, view.now)
+
+
+def closes(story: Story, answer: Answer | None) -> bool:
+    """Whether the customer's answer closed their complaint, which is heard of later."""
+    return answer is not None and is_over(story, answer.helped, answer.answered_at)
 
 
 def told_of(

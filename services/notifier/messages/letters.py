@@ -26,6 +26,7 @@ from services.notifier.subjects.rules import (
 )
 from services.notifier.survey.rules import Surveyed, close_of
 from services.notifier.wording.blocks import Outline
+from services.notifier.wording.occasions import UNPLACED
 from services.notifier.wording.wording import Says, Wording
 from shared.contracts.compensation import Basis
 from shared.contracts.complaints import Category, Language, Severity, reference_of
@@ -48,6 +49,7 @@ from shared.runtime.words import (
     format_time,
     format_worth,
     in_language,
+    place_title,
     say,
     spoken,
     title_of,
@@ -64,6 +66,8 @@ UNANSWERED = frozenset({Occasion.CONTACT_CHANGED, Occasion.CONFIRMATION})
 OVER = frozenset(
     {State.CONFIRMED, State.CLOSED_NO_RESPONSE, State.WITHDRAWN, State.NOT_A_COMPLAINT}
 )
+#: Complaints that are closed: one that an outside body looks at is closed with us.
+CLOSED = OVER | {State.REFERRED_EXTERNAL}
 #: Complaints of which nobody waits for what was promised: these, and those whose customer was told what was done.
 ANSWERED = OVER | {State.RESOLUTION_RECORDED}
 
@@ -118,8 +122,7 @@ class Letters:
         policy, _ = await self._policies.at(message.site, view)
         address = address_of(contact, message, policy)
         message = in_language_of_site(message, policy)
-        values = common(story, policy, message.language)
-        values |= await self._particulars(message, story, policy, key, view)
+        values = await self._values(message, story, policy, key, view)
         page = self._preferences(message.complaint_id, message.told_at)
         if message.occasion is not Occasion.CONTACT_CHANGED:  # somebody else may read it
             values["preferences_url"] = page
@@ -153,9 +156,18 @@ class Letters:
         key = await self._keys.needed(story.customer_ref, view)
         policy, _ = await self._policies.at(message.site, view)
         message = in_language_of_site(message, policy)
-        values = common(story, policy, message.language)
-        values |= await self._particulars(message, story, policy, key, view)
+        values = await self._values(message, story, policy, key, view)
         return self._wording.outline(message.occasion, message.language, values)
+
+    async def _values(
+        self, message: Message, story: Story, policy: Policy, key: KeyRing, view: View
+    ) -> dict[str, Says]:
+        """All values of a letter but those of its frame; raises as `_particulars` does."""
+        values = common(story, policy, message.language)
+        if story.place is not None and message.occasion not in UNPLACED:
+            told = await place_of(story, self._keys, view)
+            values["place"] = place_title(told, policy, message.language)
+        return values | await self._particulars(message, story, policy, key, view)
 
     async def _particulars(
         self,
@@ -431,6 +443,19 @@ async def check_of(check_id: str, view: View) -> tuple[GivenCheck, CheckLife]:
     return check, await view.get(CheckLife, check_id) or CheckLife()
 
 
+async def place_of(story: Story, keys: Keys, view: View) -> str:
+    """Where it happened, as it was told; empty if it was not, or cannot be read: no letter waits for it.
+
+    Raises Unavailable while the store is away.
+    """
+    if story.place is None:
+        return ""
+    found = await keys.readable_words(
+        story.customer_ref, {"place": story.place}, story.received_at, view
+    )
+    return found.get("place", "")
+
+
 def address_of(contact: Contact, message: Message, policy: Policy) -> str:
     """Where a message goes on its channel.
 
@@ -455,12 +480,13 @@ def in_language_of_site(message: Message, policy: Policy) -> Message:
 
 
 def common(story: Story, policy: Policy, language: Language) -> dict[str, Says]:
-    """The values that every letter to a customer has: who writes, and in which tone."""
+    """The values that every letter to a customer has: who writes, in which tone, and whether their case is closed."""
     return {
         "site_name": policy.site_name,
         "promise": policy.notify.promise.get(language, ""),
         "signed": policy.notify.signed.get(language, ""),
         "gravity": gravity_of(story),
+        "closed": "yes" if story.state in CLOSED else "",
     }
 
 

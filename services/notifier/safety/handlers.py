@@ -8,6 +8,7 @@ from functools import partial
 
 from services.notifier.channels.ports import Letter
 from services.notifier.channels.providers import Providers
+from services.notifier.messages.letters import place_of
 from services.notifier.messages.rules import Message
 from services.notifier.safety.rules import (
     ALARM,
@@ -205,21 +206,10 @@ class Alarms:
         return {
             "kinds": kinds_of(alarm, story, language),
             "site_name": policy.site_name,
-            "place": await self._place(complaint_id, view),
+            "place": await place_of(story, self._keys, view) if story is not None else "",
             "reference": reference_of(complaint_id),
             "heard_at": format_time(heard_at, policy.timezone, language, view.now),
         }
-
-    async def _place(self, complaint_id: str, view: View) -> str:
-        """Where it happened; empty if that is not known, or cannot be read. Raises Unavailable."""
-        story = await view.get(Story, complaint_id)
-        if story is None or story.place is None:
-            return ""
-        # Whoever must look is told at once, and waits for no key.
-        found = await self._keys.readable_words(
-            story.customer_ref, {"place": story.place}, story.received_at, view
-        )
-        return found.get("place", "")
 
 
 def kinds_of(alarm: Alarm | None, story: Story | None, language: Language) -> list[str]:

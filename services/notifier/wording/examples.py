@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 from services.notifier.wording.blocks import Outline
+from services.notifier.wording.occasions import UNPLACED
 from services.notifier.wording.wording import Rendered, Says, Wording
 from shared.contracts.complaints import Category, Language
 from shared.contracts.intake import Disruption
@@ -70,6 +71,12 @@ _QUESTION = {
     "da": "Hvilken af de to elevatorer var det?",
     "en": "Which of the two lifts was it?",
 }
+_WHERE = {
+    "nb": "restauranten",
+    "sv": "restaurangen",
+    "da": "restauranten",
+    "en": "the restaurant",
+}
 _PLACE = {
     "nb": "Lugar 412, dekk 4",
     "sv": "Hytt 412, däck 4",
@@ -122,6 +129,7 @@ VARIANTS: Mapping[Occasion, Mapping[str, frozenset[str]]] = {
         "an apology": frozenset({"apology"}),
         "due by law": frozenset({"law"}),
         "after harm": frozenset({"safety"}),
+        "of a closed case": frozenset({"closed"}),
         "to delight": frozenset({"delight"}),
         "to delight, in the site's own words": frozenset({"delight", "greeted"}),
     },
@@ -198,12 +206,14 @@ def example(
     def when(**after: float) -> str:
         return format_time(NOW + timedelta(**after), ZONE, language, NOW)
 
+    where = "" if "other" in variant or occasion in UNPLACED else _WHERE[language]
     values: dict[str, Says] = {
         "site_name": "MS Aurora",
         "promise": _PROMISE[language] if "voice" in variant else "",
         "signed": "Ingrid Berg" if "voice" in variant else "",
         "reference": "EA2272",
         "gravity": "".join(variant & {"severe", "safety"}),
+        "closed": "yes" if "closed" in variant else "",
         "alarmed": "yes",
         "disruption": "".join(variant & set(Disruption)),
         "about": "" if "other" in variant else about(Category.FOOD, language),
@@ -243,7 +253,7 @@ def example(
         "closes_at": when(days=7),
         "used": "yes" if "used" in variant else "",
         "left": format_money(500_00, "NOK", language) if "used" in variant else "",
-        "place": _PLACE[language],
+        "place": _PLACE[language] if occasion is Occasion.SAFETY else where,
         "kinds": [say(language, "safety.allergy")],
         "heard_at": when(),
         "seen_url": "https://aurora.example/s/c3Vn8tRq",

@@ -63,7 +63,8 @@ def check_given(words: Words, told: Told) -> Iterator[Block]:
         yield _card(words, told)
     if told["code"]:
         yield Text([words("letter.check_given.show")])
-    yield Text([words("letter.for"), words("letter.check_given.open")])
+    stands = "letter.case" if told["closed"] else "letter.check_given.open"
+    yield Text([words("letter.for"), words(stands)])
     yield from _rights(words, told)
     if told["feedback_url"]:
         yield _ask(words, told)
@@ -362,5 +363,8 @@ OCCASIONS: Mapping[Occasion, Writes] = {
     Occasion.CONTACT_CHANGED: contact_changed,
     Occasion.SAFETY: safety,
 }
+#: Letters that do not say where it happened: the one is about what others told as well, the other goes where somebody
+#: else may read it.
+UNPLACED = frozenset({Occasion.INCIDENT, Occasion.CONTACT_CHANGED})
 #: Notices to staff greet nobody.
 TO_STAFF = frozenset({Occasion.SAFETY})

@@ -143,7 +143,9 @@ class Wording:
         said = {key: value for key, value in told.items() if isinstance(value, str)}
         if "about" in said:
             named = said["about"]
-            said["about"] = say(known, "letter.about", about=named) if named else _NOTHING
+            clause = [say(known, "letter.about", about=named)] if named else []
+            clause += [f"({said['place']})"] if said.get("place") else []
+            said["about"] = " ".join(clause) or _NOTHING
 
         def words(key: str) -> str:
             """A sentence, without the gap of a clause that is empty."""
