@@ -20,6 +20,7 @@ from structlog.testing import capture_logs
 from devstack.providers import HANGS_UP, HELLO, LOSES, ScriptedMail, serving_mail
 from devstack.stack import free_port
 from services.notifier.channels import smtp
+from services.notifier.channels.mime import written
 from services.notifier.channels.ports import Letter
 from services.notifier.channels.smtp import SmtpChannel
 from services.notifier.messages.rules import ATTEMPT_LASTS
@@ -142,7 +143,7 @@ def test_whatever_the_intake_takes_for_an_address_is_written_or_refused(recipien
         address = smtp.spoken(recipient)
     except ValueError:
         return
-    smtp.written(letter(recipient), "service@aurora.example", address, Clock()()).as_bytes()
+    written(letter(recipient), "service@aurora.example", address, Clock()())
 
 
 async def test_a_sender_that_is_no_address_is_our_fault_and_not_the_customers():

@@ -7,15 +7,13 @@ import re
 import socket
 from collections.abc import Callable
 from datetime import datetime
-from email.headerregistry import Address
-from email.message import EmailMessage
-from email.utils import formatdate
 from typing import Any
 
 import aiosmtplib
 from aiosmtplib import SMTPResponse, SMTPStatus
 from aiosmtplib.protocol import normalize_message_line_endings
 
+from services.notifier.channels.mime import written
 from services.notifier.channels.ports import MAIL_SERVER, Letter
 from shared.contracts.intake import MessageChannel
 from shared.contracts.reasons import Reason
@@ -47,8 +45,6 @@ _REFUSES_US = re.compile(
 )
 #: The longest address that fits into a path with its brackets (RFC 5321, 4.5.3.1.3).
 ADDRESS_CHARS_MAX = 254
-#: The longest line of a letter (RFC 5322, 2.1.1).
-LINE_BYTES_MAX = 998
 _ATOMS = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
 #: A plain address (addr-spec of dot-atoms, RFC 5322, 3.4.1). "=?" is excluded because it begins an
 #: encoded word, which mail programs would decode to another address.
@@ -62,6 +58,15 @@ class Conversation(aiosmtplib.SMTP):
     """An SMTP conversation that remembers whether the letter was accepted: `taken` is None if unknown."""
 
     taken: bool | None = False
+
+    async def give(self, letter: Letter, sender: str, recipient: str, now: datetime) -> None:
+        """Give it a letter, in eight bits if it takes them; raises what aiosmtplib does. Waits for the server."""
+        await self._ehlo_or_helo_if_needed()
+        eight_bit = self.supports_extension("8BITMIME")
+        raw = written(letter, sender, recipient, now, eight_bit=eight_bit)
+        await self.mail(sender, options=["BODY=8BITMIME"] if eight_bit else [])
+        await self.rcpt(recipient)
+        await self.data(raw)
 
     async def data(self, message: str | bytes, /, **_: Any) -> SMTPResponse:
         """Send the letter itself; its fate is open once it was written and until the server has answered.
@@ -106,7 +111,6 @@ class SmtpChannel:
             sender = spoken(letter.sender)
         except ValueError:
             return Later(Reason.MAIL_UNAVAILABLE)
-        message = written(letter, sender, recipient, self._now())
         if self._hostname is None:
             self._hostname = asyncio.create_task(own_name())
         # Shared by all letters: one that ends does not end it for the others.
@@ -114,11 +118,11 @@ class SmtpChannel:
         talk = Conversation(**self._server.client(), local_hostname=name, timeout=SMTP_TIMEOUT_S)
         try:
             async with asyncio.timeout(SMTP_TIMEOUT_S), talk:
-                await talk.send_message(message, sender=sender, recipients=[recipient])
-        except aiosmtplib.SMTPRecipientsRefused as error:
-            if all(no_such_mailbox(refused) for refused in error.recipients):
+                await talk.give(letter, sender, recipient, self._now())
+        except aiosmtplib.SMTPRecipientRefused as error:
+            if no_such_mailbox(error):
                 return Never(Reason.ADDRESS_REFUSED)
-            return Later(Reason.MAIL_UNAVAILABLE, said=f"SMTP {error.recipients[0].code}")
+            return Later(Reason.MAIL_UNAVAILABLE, said=said_by(error))
         # Any other refusal is about us or the letter: an operator must mend it, and the customer's
         # address is still good.
         except (aiosmtplib.SMTPException, OSError) as error:
@@ -144,36 +148,6 @@ async def own_name() -> str:
             return await asyncio.to_thread(socket.getfqdn)
     except TimeoutError:
         return socket.gethostname()
-
-
-def written(letter: Letter, sender: str, recipient: str, now: datetime) -> EmailMessage:
-    """A letter as the mail message to send, with both addresses in ASCII."""
-    message = EmailMessage()
-    message["To"] = recipient
-    message["From"] = Address(letter.sender_name or "", addr_spec=sender)
-    message["Subject"] = letter.subject
-    message["Date"] = formatdate(now.timestamp())
-    message["Message-ID"] = f"<{letter.message_id}@{sender.rpartition('@')[2]}>"
-    # RFC 3834: automatic answers to this must not come back as complaints.
-    message["Auto-Submitted"] = "auto-generated"
-    if letter.reply_to:
-        message["Reply-To"] = letter.reply_to
-    if letter.unsubscribe:
-        message["List-Unsubscribe"] = f"<{letter.unsubscribe}>"
-        message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
-    # 8bit, so that the raw letter is readable and no link is cut.
-    message.set_content(letter.body, cte=_encoding(letter.body))
-    if letter.html is not None:
-        message.add_alternative(letter.html, subtype="html", cte=_encoding(letter.html))
-        *_, shown = message.iter_parts()
-        for name, picture in letter.pictures.items():
-            shown.add_related(picture, "image", "png", cid=f"<{name}>", disposition="inline")
-    return message
-
-
-def _encoding(text: str) -> str:
-    fits = all(len(line.encode()) <= LINE_BYTES_MAX for line in text.splitlines())
-    return "8bit" if fits else "quoted-printable"
 
 
 def spoken(address: str) -> str:
