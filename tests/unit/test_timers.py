@@ -100,6 +100,63 @@ async def test_many_that_are_due_at_once_ring_as_fast_as_they_are_settled(store,
     assert len(set(rung)) == len(rung)
 
 
+async def test_under_load_there_is_no_look_for_each_timer_and_the_lease_is_not_asked_for_at_each_look(
+    store, monkeypatch
+):
+    """Each is a trip to the store, and three of them cost as much as a letter."""
+    monkeypatch.setattr(module, "LOOK_S", 60)
+    count = 10 * AT_ONCE_MAX
+    await store.commit(Commit((), (), [(f"send|{n:03}", DUE) for n in range(count)]))
+    asked: Counter[str] = Counter()
+    rung: list[str] = []
+    due_now, lease, settle = store.due, store.lease, settling(store, rung, "send")
+
+    async def due(*args: object, slow: bool, **how: object) -> list[tuple[str, int]]:
+        asked["slow" if slow else "prompt"] += 1
+        return await due_now(*args, slow=slow, **how)
+
+    async def leased(*args: object) -> bool:
+        asked["lease"] += 1
+        return await lease(*args)
+
+    async def ring(timer_id: str, due_ms: int) -> None:
+        for _ in range(int(timer_id)):  # they end one by one
+            await asyncio.sleep(0)
+        await settle(timer_id, due_ms)
+
+    monkeypatch.setattr(store, "due", due)
+    monkeypatch.setattr(store, "lease", leased)
+    timers = Timers(store, {"send": ring, "webhook": ring}, holder="me", now=Clock())
+    task = asyncio.create_task(timers.run())
+    await until(lambda: len(rung) == count)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert asked["lease"] == asked["slow"] == 1
+    assert asked["prompt"] <= count / module.FREE_TO_LOOK + 1
+
+
+async def test_a_store_that_was_away_is_asked_for_the_lease_again(store, monkeypatch):
+    asked: list[str] = []
+    lease, due_now = store.lease, store.due
+
+    async def leased(*args: object) -> bool:
+        asked.append("lease")
+        return await lease(*args)
+
+    async def due(*args: object, **how: object) -> list[tuple[str, int]]:
+        if len(asked) == 1:
+            raise Unavailable(Reason.STORE_UNAVAILABLE, retry_after_s=0)
+        return await due_now(*args, **how)
+
+    monkeypatch.setattr(store, "lease", leased)
+    monkeypatch.setattr(store, "due", due)
+    rung: list[str] = []
+    await store.commit(Commit((), (), [("look|a", DUE)]))
+    async with running(store, settling(store, rung)):
+        await until(lambda: rung == ["a"])
+    assert len(asked) == 2
+
+
 async def test_one_that_is_due_as_it_is_set_rings_without_waiting_for_the_next_look(
     store, monkeypatch
 ):

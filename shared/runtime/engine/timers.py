@@ -28,6 +28,9 @@ AT_ONCE_MAX = 32
 #: endpoints that a file of webhooks may have, so that those that hang leave places for the others.
 SLOW_AT_ONCE_MAX = 64
 ONE_SYSTEM_MAX = 4
+#: Where all prompt places are taken, so many must be free before the next look: one look for each would cost as
+#: much as a letter. The next look comes after `LOOK_S` all the same.
+FREE_TO_LOOK = 8
 #: A timer whose handling failed unexpectedly is left alone this long before it is tried again.
 FAILED_PAUSE_S = 30.0
 #: How long a stop waits for timers in hand: as long as the notifier lets a mail server take, and short
@@ -64,6 +67,8 @@ class Timers:
         self._in_hand: dict[str, asyncio.Task[None]] = {}
         self._paused: dict[str, float] = {}
         self._due = asyncio.Event()
+        #: Until when we have the lease, and from when on slow timers are looked for again.
+        self._leased_until = self._slow_from = 0.0
         #: Slow timers that the next look begins behind.
         self._skip = 0
 
@@ -76,9 +81,10 @@ class Timers:
         try:
             while True:
                 try:
-                    if await self._store.lease("timers", self._holder, LEASE_MS):
+                    if await self._leased():
                         await self._look()
                 except Unavailable as unavailable:
+                    self._leased_until = 0.0
                     log.warning("timers_wait", reason=unavailable.reason.value)
                     await asyncio.sleep(unavailable.retry_after_s)
                 await self._rest()
@@ -89,25 +95,30 @@ class Timers:
             for task in self._in_hand.values():
                 task.cancel()
 
+    async def _leased(self) -> bool:
+        """Whether the lease is ours; it is prolonged once half of it is over."""
+        clock = time.monotonic()
+        if clock > self._leased_until - LEASE_MS / 2000:
+            if not await self._store.lease("timers", self._holder, LEASE_MS):
+                return False
+            self._leased_until = clock + LEASE_MS / 1000
+        return True
+
     async def _rest(self) -> None:
-        """Wait before the next look, until one is due; where all prompt places are taken, until one is free."""
-        if self._free(slow=False) > 0:
-            with suppress(TimeoutError):
-                # Not wait_for, which in Python 3.11 loses a stop that comes as the event does.
-                async with asyncio.timeout(LOOK_S):
-                    await self._due.wait()
-            self._due.clear()
-        else:
-            await asyncio.wait(
-                self._in_hand.values(), timeout=LOOK_S, return_when=asyncio.FIRST_COMPLETED
-            )
+        """Wait before the next look, until one is due or places are free again."""
+        with suppress(TimeoutError):
+            # Not wait_for, which in Python 3.11 loses a stop that comes as the event does.
+            async with asyncio.timeout(LOOK_S):
+                await self._due.wait()
+        self._due.clear()
 
     async def _look(self) -> None:
         clock = time.monotonic()
         self._paused = {member: until for member, until in self._paused.items() if until > clock}
         now_ms = int(self._now().timestamp() * 1000)
         await self._fill(now_ms)
-        if self._any_slow:
+        if self._any_slow and clock >= self._slow_from:
+            self._slow_from = clock + LOOK_S
             await self._fill_slow(now_ms)
 
     async def _fill(self, now_ms: int) -> None:
@@ -169,10 +180,12 @@ class Timers:
             log.error("timer_failed", timer=name, error=type(error).__name__, at=raised_at(error))
             self._pause(member, FAILED_PAUSE_S)
         finally:
-            if is_slow(member):
-                # Its place is free again, and nobody waits for it as for the prompt ones.
-                self._due.set()
             del self._in_hand[member]
+            if is_slow(member):
+                self._slow_from = 0.0
+                self._due.set()
+            elif self._free(slow=False) == FREE_TO_LOOK:
+                self._due.set()
 
     def _pause(self, member: str, pause_s: float) -> None:
         """Leave a timer alone for a while; it takes no place from the others meanwhile."""
