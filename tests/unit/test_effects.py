@@ -126,6 +126,27 @@ async def test_wherever_a_process_dies_the_letter_goes_out_and_what_may_come_twi
     assert to_send(aboard) == []
 
 
+async def test_a_letter_takes_few_trips_to_the_store(aboard: Aboard, monkeypatch):
+    """What it is written from is read together, before it is taken in hand and again as it is; the policy once for all."""
+    await aboard.raise_complaint()
+    store, trips = aboard.stores["notifier"], []
+    fetch, commit = store.fetch, store.commit
+
+    async def fetches(keys, accounts):
+        trips.append("read")
+        return await fetch(keys, accounts)
+
+    async def commits(one):
+        trips.append("commit")
+        return await commit(one)
+
+    monkeypatch.setattr(store, "fetch", fetches)
+    monkeypatch.setattr(store, "commit", commits)
+    await due(aboard, nowhere)
+    assert len(aboard.postbox.letters) == 1
+    assert trips == [*["read"] * 6, "commit", "read", "commit"]
+
+
 @pytest.mark.parametrize(
     ("after", "waits"),
     [

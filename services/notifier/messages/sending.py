@@ -56,7 +56,8 @@ from shared.runtime.engine.effects import Delivered, Later, Never, Outcome, Unkn
 from shared.runtime.engine.view import View
 from shared.runtime.faults import Rejected, Unavailable
 from shared.runtime.observe import MESSAGES, log
-from shared.runtime.policies import Policies
+from shared.runtime.policies import Policies, PolicyHead
+from shared.runtime.privacy.keys import CustomerKey
 
 #: Missing parts of a letter that come on other topics than its cause and may come after it.
 PARTS = (Reason.STORY_NOT_YET_KNOWN, Reason.KEY_NOT_YET_KNOWN, Reason.UNKNOWN_SITE)
@@ -87,6 +88,7 @@ class Sending:
         Raises Rejected if none comes, or if the customer does not want the message, or not by this channel.
         """
         message = await known(message_id, view)
+        await view.prefetch([*read_for(message), CustomerKey.key(message.customer_ref)])
         try:
             message = await self._as_wanted(message, view)
             provider = await self._provider(message, view)
@@ -108,6 +110,7 @@ class Sending:
         In the customer's quiet hours it is deferred instead, and above the messages of a day it joins a digest.
         """
         message = await known(message_id, view)
+        await view.prefetch(read_for(message))
         until = await self._quiet_until(message, view.now, view)
         if until is not None and due(message, view.now):
             return defer(message, message_id, Reason.QUIET_HOURS, until)
@@ -323,6 +326,15 @@ async def known(message_id: str, view: View) -> Message:
         msg = f"no message {message_id}"
         raise AssertionError(msg)
     return message
+
+
+def read_for(message: Message) -> Sequence[str]:
+    """The documents that decide about nearly every letter: read together, they cost one trip."""
+    return [
+        PolicyHead.key(message.site),
+        Story.key(message.complaint_id),
+        Preferences.key(message.customer_ref),
+    ]
 
 
 async def held_by(message: Message, view: View) -> Mapping[str, Message]:
