@@ -7,10 +7,9 @@ headers are few and known, that took half of the time of a letter.
 from __future__ import annotations
 
 import quopri
-from base64 import encodebytes
+from base64 import b64encode, encodebytes
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from email.header import Header
 from email.utils import formataddr, formatdate
 from secrets import token_hex
 
@@ -18,6 +17,8 @@ from services.notifier.channels.ports import Letter
 
 #: The longest line of a letter (RFC 5322, 2.1.1).
 LINE_BYTES_MAX = 998
+#: Of a text in one encoded word: with the header's name before it, a line has the 76 characters of RFC 2047 at most.
+WORD_BYTES_MAX = 39
 
 
 def written(
@@ -35,7 +36,7 @@ def written(
     head = {
         "To": recipient,
         "From": from_of(letter.sender_name, sender),
-        "Subject": in_words(letter.subject, "Subject"),
+        "Subject": in_words(letter.subject),
         "Date": formatdate(now.timestamp()),
         "Message-ID": f"<{letter.message_id}@{sender.rpartition('@')[2]}>",
         # RFC 3834: automatic answers to this must not come back as complaints.
@@ -62,17 +63,23 @@ def headers(named: Mapping[str, str]) -> bytes:
     return "".join([f"{name}: {value}\n" for name, value in named.items()]).encode()
 
 
-def in_words(value: str, name: str) -> str:
-    """A text as a header's value, folded; in encoded words where it is not plain ASCII or would be read as one."""
-    charset = "us-ascii" if value.isascii() and "=?" not in value else "utf-8"
-    return Header(value, charset, header_name=name).encode()
+def in_words(value: str) -> str:
+    """A text as a header's value: in encoded words where it is not plain ASCII or would be read as one."""
+    if value.isascii() and "=?" not in value:
+        return value
+    words = [b""]
+    for char in value:
+        raw = char.encode()
+        if len(words[-1]) + len(raw) > WORD_BYTES_MAX:
+            words.append(b"")
+        words[-1] += raw
+    return "\n ".join([f"=?utf-8?b?{b64encode(one).decode()}?=" for one in words])
 
 
 def from_of(name: str | None, sender: str) -> str:
     """The sender with their name, if they have one."""
-    if not name or (name.isascii() and "=?" not in name):
-        return formataddr((name, sender))
-    return f"{in_words(name, 'From')} <{sender}>"
+    encoded = in_words(name or "")
+    return formataddr((name, sender)) if encoded == (name or "") else f"{encoded} <{sender}>"
 
 
 def text(words: str, subtype: str, *, eight_bit: bool) -> bytes:
