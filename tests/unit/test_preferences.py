@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from datetime import datetime, time, timedelta
+from email import message_from_bytes
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import httpx
 import pytest
 
 from services.complaints.customer.rules import ChosenLanguage, chosen, unchosen
-from services.notifier.channels.smtp import written
+from services.notifier.channels.mime import written
 from services.notifier.messages.rules import next_channel
 from services.notifier.preferences import rules
 from services.notifier.preferences.api import Form, WrongField, preferences_of
@@ -290,7 +291,7 @@ async def test_one_click_in_a_mail_program_ends_reminders_and_thanks_and_nothing
     """RFC 8058: a POST without cookies to the address in the header, twice if the program likes."""
     _, link = await thanked(aboard)
     letter = last(aboard)
-    mail = written(letter, letter.sender, letter.recipient, aboard.clock())
+    mail = message_from_bytes(written(letter, letter.sender, letter.recipient, aboard.clock()))
     assert mail["List-Unsubscribe"] == f"<http://test{link}/unsubscribe>"
     assert mail["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
     async with aboard.http("notifier", "") as program:
@@ -310,7 +311,7 @@ async def test_one_click_in_a_mail_program_ends_reminders_and_thanks_and_nothing
 async def test_letters_that_must_come_cannot_be_unsubscribed_from(aboard: Aboard):
     await thanked(aboard)
     for letter in aboard.postbox.letters[:-1]:
-        mail = written(letter, letter.sender, letter.recipient, aboard.clock())
+        mail = message_from_bytes(written(letter, letter.sender, letter.recipient, aboard.clock()))
         assert "List-Unsubscribe" not in mail
 
 
