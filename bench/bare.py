@@ -50,7 +50,7 @@ class Loop:
         raised = event.data
         now = datetime.now(UTC)
         complaint_id = complaint_id_of(event.id)
-        language = self._triage.language_of(raised.text, raised.language)
+        language = self._triage.language_of(raised.text, raised.language).language
         understood = self._triage.understand(raised.text, language)
         fact = ComplaintTriaged(
             complaint_id=complaint_id,

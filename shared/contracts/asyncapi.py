@@ -1,7 +1,8 @@
 """The catalogue as an AsyncAPI 3.0 document, and each fact as a JSON Schema.
 
 Everything is derived from the models and the catalogue. Schemas describe what may be written: a
-field with a default may be left out.
+field with a default may be left out. Those of facts that other systems write name all fields that there are, so that a
+validator finds a misspelt one; whoever reads facts ignores what it does not know.
 """
 
 from __future__ import annotations
@@ -52,7 +53,20 @@ Json = dict[str, Any]
 
 def schema(fact: type[Fact]) -> Json:
     """The JSON Schema of the `data` of this fact's events; references are local."""
-    return {"$schema": DIALECT, "$id": f"{fact.TYPE}.json", **fact.model_json_schema()}
+    found = fact.model_json_schema()
+    if fact.TOPIC in FROM_OUTSIDE:
+        found = _closed(found)
+    return {"$schema": DIALECT, "$id": f"{fact.TYPE}.json", **found}
+
+
+def _closed(part: Any) -> Any:
+    """The same schema where each object has the fields that it names and no other."""
+    if isinstance(part, list):
+        return [_closed(one) for one in part]
+    if not isinstance(part, dict):
+        return part
+    inner = {name: _closed(one) for name, one in part.items()}
+    return {**inner, "additionalProperties": False} if "properties" in part else inner
 
 
 def document() -> Json:
@@ -61,6 +75,11 @@ def document() -> Json:
     _, defs = models_json_schema(
         [(fact, "validation") for fact in facts], ref_template=COMPONENT + "{model}"
     )
+    outside = [fact for fact in facts if fact.TOPIC in FROM_OUTSIDE]
+    written = {name for fact in outside for name in (fact.__name__, *schema(fact).get("$defs", ()))}
+    models = {
+        name: _closed(part) if name in written else part for name, part in defs["$defs"].items()
+    }
     schemas: Json = {
         "CloudEvent": {
             "type": "object",
@@ -68,7 +87,7 @@ def document() -> Json:
             "required": list(REQUIRED),
             "properties": _attributes(),
         },
-        **_without_siblings(defs["$defs"]),
+        **_without_siblings(models),
     }
     return {
         "asyncapi": "3.0.0",

@@ -387,6 +387,10 @@ class ComplaintTriaged(ComplaintFact):
         None,
         description="The customer's segment, as a hotel or booking system told it; absent if none did.",
     )
+    unsupported_language: Annotated[bool, Data.PERSONAL] = Field(
+        default=False,
+        description="Whether the words are in a language that is not read here: somebody must read them to know what it is about, and how bad it is.",
+    )
 
 
 class ComplaintClaimed(ComplaintFact):

@@ -132,14 +132,23 @@ class Contact(BaseModel):
         return self.name is None and self.email is None and self.phone is None
 
 
+class Reachable(Contact):
+    """Where the customer can be reached, as a request says it; other fields are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
 class Told(Fact):
     """The fields of a complaint, from HTTP or from the intake topic."""
 
     site: SiteId
-    text: Annotated[str, StringConstraints(min_length=1, max_length=TEXT_MAX), Data.SPECIAL] = (
-        Field(
-            description="What the customer said, in their own words; at most 20,000 characters of clear text."
-        )
+    text: Annotated[
+        str,
+        StringConstraints(min_length=1, max_length=TEXT_MAX),
+        AfterValidator(legible),
+        Data.SPECIAL,
+    ] = Field(
+        description="What the customer said, in their own words; at most 20,000 characters of clear text, of which something is seen."
     )
     customer: Annotated[CustomerName, Data.PERSONAL] = Field(
         None,
@@ -315,7 +324,7 @@ class Affected(BaseModel):
     customer: Annotated[
         str, StringConstraints(min_length=1, max_length=128), AfterValidator(legible)
     ] = Field(
-        description="What the source calls the customer. Where the site's tokens have the same name as subject, their own later words join this case."
+        description="What the source calls the customer. Where the site's tokens have the same name as subject, their own later words join this case if they give the address that it has, or it has none; otherwise it is shown to whoever answers them."
     )
     language: Annotated[str, StringConstraints(max_length=35)] | None = Field(
         None, description="Language tag in which they are told; found from the text if absent."
@@ -337,7 +346,12 @@ class DisruptionAnnounced(Fact):
 
     site: SiteId
     kind: Annotated[Disruption, Data.INTERNAL] = Field(description="What goes wrong.")
-    text: Annotated[str, StringConstraints(min_length=1, max_length=2000), Data.SPECIAL] = Field(
+    text: Annotated[
+        str,
+        StringConstraints(min_length=1, max_length=2000),
+        AfterValidator(legible),
+        Data.SPECIAL,
+    ] = Field(
         description="What exactly, such as the journey and by how much: for staff, and shown on the customers' pages."
     )
     customers: Annotated[tuple[Affected, ...], Field(max_length=AFFECTED_MAX), Data.PERSONAL] = (

@@ -22,6 +22,11 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger("service_check")
 
 SETTLED = Counter("settled_records", "Records settled, by service and topic.", ["service", "topic"])
 DEAD_LETTERS = Counter("dead_letters", "Records put away as dead letters.", ["service", "reason"])
+UNKNOWN_FIELDS = Counter(
+    "unknown_fields",
+    "Events of other systems that were taken without a field that is not known.",
+    ["service", "topic"],
+)
 REQUESTS = Counter(
     "requests", "Requests answered, by route and status.", ["service", "route", "status"]
 )

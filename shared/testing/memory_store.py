@@ -17,6 +17,7 @@ from shared.runtime.engine.schemas import RUNTIME, fresh, joined, unread
 from shared.runtime.engine.store import (
     ABSENT,
     OUTBOX_LINES_MAX,
+    OUTSIDE_SHARE,
     PENDING_BYTES_MAX,
     RANGE_MAX,
     RANGE_SCAN_MAX,
@@ -143,7 +144,8 @@ class MemoryStore:
         self._check_generation()
         if self._to_join is not None:
             self._join(self._to_join)
-        if commit.lines and len(self.kept.lines) + len(commit.lines) > self._outbox_max:
+        most = self._outbox_max * (OUTSIDE_SHARE if commit.outside else 1)
+        if commit.lines and len(self.kept.lines) + len(commit.lines) > most:
             raise Unavailable(Reason.OUTBOX_FULL, retry_after_s=5)
         for write in commit.writes:
             if self.kept.documents.get(write.key, ABSENT).version != write.version:

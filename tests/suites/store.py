@@ -424,6 +424,14 @@ class StoreSuite:
         assert {str(end) for end in ends[2:]} == {Reason.OUTBOX_FULL.value}
         assert len((await store.pending(20))[1]) == 8
 
+    async def test_what_other_systems_publish_leaves_half_of_the_outbox_to_people(self, store):
+        store = await self.bounded(store, 10)
+        outside = Commit((), (), (), [b"l"] * 3, outside=True)
+        assert await store.commit(outside) == Committed(3)
+        with pytest.raises(Unavailable, match=Reason.OUTBOX_FULL.value):
+            await store.commit(outside)
+        assert await store.commit(Commit((), (), (), [b"l"] * 7)) == Committed(10)
+
     async def test_what_is_read_of_the_outbox_is_bounded_in_bytes_and_never_nothing(self, store):
         small, large = b"s" * 100, b"L" * 5_000_000
         lines = [small, small, large, large, small, small]

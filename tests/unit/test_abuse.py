@@ -7,11 +7,15 @@ import json
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
+from structlog.testing import capture_logs
 
+from shared.contracts.asyncapi import schema
 from shared.contracts.complaints import reference_of
 from shared.contracts.intake import TEXT_MAX, ComplaintRaised
 from shared.contracts.reasons import Reason
 from shared.runtime.kafka.inbox import Record
+from shared.runtime.observe import UNKNOWN_FIELDS
 from tests.suites.services import SITE, Aboard
 from tests.unit.test_open_form import BROWSER, FORM, complaint, once_of, opened, posted
 from tests.unit.test_timeline import entries
@@ -123,14 +127,57 @@ async def test_pages_show_words_as_text(aboard: Aboard, name: str):
 
 
 @pytest.mark.parametrize("text", ["\u200b\u2060", "\u202e", "\u3164", " \n\t"])
-async def test_words_of_which_nothing_is_seen_are_refused_where_somebody_can_write_them_again(
-    aboard: Aboard, text: str
-):
+async def test_words_of_which_nothing_is_seen_are_refused_on_every_way(aboard: Aboard, text: str):
     assert (await told(aboard, json.dumps({"site": SITE, "text": text})))[0] == 422
     page = await posted(aboard, FORM, {"once": once_of(await opened(aboard)), "text": text})
     assert page.status_code == 422
     await published(aboard, json.dumps({"site": SITE, "text": text}))
-    assert len(await received(aboard)) == 1  # of a system, they are taken as they are
+    (letter,) = [dict(line.headers) for line in await aboard.dead("complaints")]
+    assert (letter["reason"], letter["where"]) == (Reason.SCHEMA_INVALID, "/data/text")
+    assert await received(aboard) == []
+
+
+MISSPELT = {
+    "site": SITE,
+    "text": "Cold soup.",
+    "custommer": "7",
+    "contact": {"emial": "kim@example.org"},
+}
+
+
+async def test_a_misspelt_field_costs_no_complaint_on_the_topic_and_is_told_by_its_name_once(
+    aboard: Aboard,
+):
+    counted = UNKNOWN_FIELDS.labels("complaints", ComplaintRaised.TOPIC)._value
+    before = counted.get()
+    with capture_logs() as logs:
+        for offset in range(3):
+            await published(aboard, json.dumps(MISSPELT), f"c-{offset}", offset)
+        odd = {"site": SITE, "text": "Cold soup.", "kim@example.org": 1}
+        await published(aboard, json.dumps(odd), "c-3", 3)
+    assert (len(await received(aboard)), await reasons(aboard)) == (4, [])
+    assert counted.get() - before == 4
+    told = [one for one in logs if one["event"] == "unknown_fields"]
+    assert [(one["offset"], one["where"]) for one in told] == [
+        (0, "/data/custommer,/data/contact/emial"),
+        (3, "/data/…"),
+    ]
+    assert "kim" not in repr(told)
+
+
+async def test_a_misspelt_field_is_refused_by_http_with_its_name(aboard: Aboard):
+    status, problem = await told(aboard, json.dumps(MISSPELT))
+    assert status == 422
+    assert {one["pointer"] for one in problem["errors"]} == {"/custommer", "/contact/emial"}
+    assert await received(aboard) == []
+
+
+def test_the_schema_for_publishers_finds_a_misspelt_field():
+    right = {"site": SITE, "text": "Cold soup.", "contact": {"email": "kim@example.org"}}
+    valid = Draft202012Validator(schema(ComplaintRaised)).is_valid
+    assert valid(right)
+    assert not valid({**right, "custommer": "7"})
+    assert not valid({**right, "contact": {"emial": "kim@example.org"}})
 
 
 async def test_somebody_elses_complaint_is_not_touched_by_whoever_knows_its_id(aboard: Aboard):

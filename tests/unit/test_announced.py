@@ -103,19 +103,70 @@ async def test_an_erased_customer_is_left_out(aboard: Aboard):
     assert refs[1] != refs[0]
 
 
-async def test_own_words_of_the_same_customer_about_the_same_join_the_case(aboard: Aboard):
-    await announce(aboard, announced("kari", "ola"))
+async def said(aboard: Aboard, key: str, text: str, **more: Any) -> str:
+    """What Kari says with her own token; the complaint's id."""
+    async with aboard.http("complaints", aboard.bearer("kari", "customer")) as phone:
+        told = {"site": SITE, "text": text, **more}
+        answer = await phone.post("/v1/complaints", json=told, headers={"Idempotency-Key": key})
+    assert answer.status_code == 201, answer.text
+    await aboard.carry()
+    return str(answer.json()["complaint_id"])
+
+
+LATE = "We are two hours delayed, and nobody says why."
+
+
+@pytest.mark.parametrize("email", ["kari@example.org", None])
+async def test_own_words_of_the_same_customer_about_the_same_join_the_case(
+    aboard: Aboard, email: str | None
+):
+    affected = Affected(customer="kari", contact=Contact(email=email) if email else None)
+    await announce(aboard, announced("ola", customers=[affected]))
     head = (await of_type(aboard, "complaints", "complaint.received"))[0]["complaint_id"]
-    kari = aboard.bearer("kari", "customer")
-    said = {"site": SITE, "text": "We are two hours delayed, and nobody says why."}
-    async with aboard.http("complaints", kari) as phone:
-        for key, text in (("k-1", said["text"]), ("k-2", "The soup was cold.")):
-            answer = await phone.post(
-                "/v1/complaints", json={**said, "text": text}, headers={"Idempotency-Key": key}
-            )
-            assert answer.status_code == 201, answer.text
+    contact = {"contact": {"email": email}} if email else {}
+    for key, text in (("k-1", LATE), ("k-2", "The soup was cold.")):
+        await said(aboard, key, text, **contact)
     (merged,) = await of_type(aboard, "complaints", "complaint.merged")
     assert merged["into"] == head
+
+
+@pytest.mark.parametrize("contact", [{}, {"contact": {"email": "the-real-kari@example.org"}}])
+async def test_own_words_join_no_case_that_is_written_to_elsewhere_and_staff_are_shown_it(
+    aboard: Aboard, contact: dict[str, Any]
+):
+    """Any publisher may name any customer, and say where letters about the case go."""
+    await announce(aboard, announced("kari"))
+    (head,) = await of_type(aboard, "complaints", "complaint.received")
+    own = await said(aboard, "k-1", LATE, **contact)
+    assert await of_type(aboard, "complaints", "complaint.merged") == []
+    async with aboard.http("complaints", aboard.bearer("e-ingrid")) as phone:
+        shown = (await phone.get(f"/v1/complaints/{own}")).json()
+    assert shown["looks_like"] == [head["complaint_id"]]
+
+
+async def test_whoever_has_the_link_of_an_announced_case_withdraws_no_words_of_others(
+    aboard: Aboard,
+):
+    """Also where an employee merged what a customer of the same name said."""
+    await announce(aboard, announced("kari"))
+    (head,) = await of_type(aboard, "complaints", "complaint.received")
+    own = await said(aboard, "k-1", LATE)
+    async with aboard.http("complaints", aboard.bearer("e-ingrid")) as phone:
+        merged = await phone.post(
+            f"/v1/complaints/{own}/merge",
+            json={"into": head["complaint_id"]},
+            headers={"Idempotency-Key": "m-1"},
+        )
+    assert merged.status_code == 200, merged.text
+    await aboard.ring()
+    (letter,) = aboard.postbox.letters
+    token = letter.body.split("/m/")[1].split()[0]
+    async with aboard.http("complaints", "") as phone:
+        assert (await phone.post(f"/m/{token}/withdraw")).is_success
+    assert (
+        document(aboard, "complaints", f"complaint:{head['complaint_id']}")["state"] == "withdrawn"
+    )
+    assert document(aboard, "complaints", f"complaint:{own}")["state"] == "reopened"
 
 
 async def test_where_nobody_is_named_nothing_is_opened_and_nothing_is_a_dead_letter(aboard: Aboard):

@@ -187,7 +187,7 @@ async def test_a_complaint_raised_on_the_phone_is_answered_with_its_promise(aboa
 
 @pytest.mark.parametrize("unseen", [" ", "\n\t", "\x00", "\x1b", "\u200b\u200d \ufeff", "\u3164"])
 @pytest.mark.parametrize("field", ["text", "place"])
-async def test_words_and_a_place_of_which_nothing_is_seen_are_refused_and_of_a_publisher_taken(
+async def test_words_and_a_place_of_which_nothing_is_seen_are_refused_and_a_publisher_has_no_such_place(
     aboard: Aboard, field: str, unseen: str
 ):
     sent = {"site": "ms-aurora", "text": "My cabin is filthy", field: unseen}
@@ -195,10 +195,31 @@ async def test_words_and_a_place_of_which_nothing_is_seen_are_refused_and_of_a_p
         refused = await phone.post("/v1/complaints", json=sent, headers={"Idempotency-Key": "k"})
         assert (refused.status_code, refused.json()["type"]) == (422, Reason.SCHEMA_INVALID)
         assert refused.json()["errors"][0]["pointer"] == f"/{field}"
+        if field == "text":
+            return
         name = await aboard.raise_complaint(**{field: unseen})
         assert await aboard.dead("complaints") == []
         shown = (await phone.get(f"/v1/complaints/{name}")).json()
     assert shown["place"] is None
+
+
+@pytest.mark.parametrize(
+    ("text", "unread"),
+    [
+        ("Das Zimmer war schmutzig, und niemand hat uns geholfen.", True),
+        ("汤是凉的，服务员很粗鲁。", True),
+        ("The room was dirty and nobody helped us.", False),
+    ],
+)
+async def test_words_in_a_language_that_is_not_read_are_shown_so_to_staff(
+    aboard: Aboard, text: str, unread: bool
+):
+    name = await aboard.raise_complaint(text=text)
+    async with aboard.http("complaints") as phone:
+        shown = (await phone.get(f"/v1/complaints/{name}")).json()
+        (row,) = (await phone.get("/v1/complaints")).json()["complaints"]
+    assert (shown["unsupported_language"], row["unsupported_language"]) == (unread, unread)
+    assert shown["language"] == "en"
 
 
 @pytest.mark.parametrize("sign", ["\x00", "\x1b", "\x7f", "\x85"])

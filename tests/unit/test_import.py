@@ -6,6 +6,7 @@ import io
 import json
 import tracemalloc
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from services.complaints.intake.files import (
 from services.complaints.intake.importing import (
     RECOGNISED_BYTES,
     ROWS_AT_ONCE,
+    Names,
     Position,
     ends_unfinished,
     position_in,
@@ -66,7 +68,8 @@ def run(path: Path, intake: Intake, **how: Any) -> Position:
         position = position_in(file, kept, again=how.pop("again", False))
         rows = rows_of(file, position, as_csv=path.suffix == ".csv")
         told = {"site": None, "source": "/import", **how}
-        done = list(publish_rows(rows, file, position, intake, rejects, kept, **told))
+        with closing(Names(path.with_suffix(".names"), begins=position.offset == 0)) as names:
+            done = list(publish_rows(rows, file, position, intake, rejects, kept, names, **told))
     return done[-1] if done else position
 
 
@@ -130,6 +133,41 @@ def test_the_same_row_has_the_same_id_however_it_is_written(tmp_path: Path):
     assert repeated.ids == intake.ids
 
 
+def test_of_rows_of_one_id_that_say_different_things_the_first_counts_and_the_others_are_told(
+    tmp_path: Path,
+):
+    one, other = {"id": "c-1", **ROW}, {"id": "c-1", **ROW, "text": "Warm wine."}
+    rows = [one, {**ROW, "id": "c-2"}, one, other, {**ROW, "text": "Later."}]
+    path, intake = written(tmp_path, "a.jsonl", *map(json.dumps, rows)), Intake()
+    done = run(path, intake)
+    assert (done.published, done.rejected) == (4, 1)
+    assert [one["data"]["text"] for one in intake.events] == ["Cold soup."] * 3 + ["Later."]
+    why = "/id: line 1 has this id too and says something else; that line counts"
+    assert rejected(path) == [{"line": 4, "why": [why]}]
+
+
+def test_ids_of_an_earlier_run_are_known_and_those_of_another_file_or_source_are_not(
+    tmp_path: Path,
+):
+    path, intake = written(tmp_path, "a.jsonl", json.dumps({"id": "c-1", **ROW})), Intake()
+    run(path, intake)
+    with path.open("a") as file:
+        file.write(json.dumps({"id": "c-1", **ROW, "text": "Warm wine."}) + "\n")
+        event = {"specversion": "1.0", "type": ComplaintRaised.TYPE, "source": "/b", "id": "c-1"}
+        file.write(json.dumps({**event, "data": {**ROW, "text": "Other."}}) + "\n")
+    done = run(path, intake)
+    assert (done.published, done.rejected) == (2, 1)
+    assert rejected(path)[0]["line"] == 2
+    written(tmp_path, "a.jsonl", json.dumps({"id": "c-1", **ROW, "text": "Another file."}))
+    assert run(path, intake, again=True).published == 1
+
+
+def test_names_of_rows_are_kept_as_hashes(tmp_path: Path):
+    path = written(tmp_path, "a.jsonl", json.dumps({"id": "kari@example.org", **ROW}))
+    run(path, Intake())
+    assert b"kari" not in path.with_suffix(".names").read_bytes()
+
+
 WRONG = {
     "not json": ('{"site": ', "not JSON in UTF-8"),
     "a list": ("[1]", "not a JSON object"),
@@ -138,6 +176,8 @@ WRONG = {
     "not utf-8": (b'{"text": "\xff"}', "not JSON in UTF-8"),
     "no text": (json.dumps({"site": SITE}), "/text: It is needed"),
     "no site": (json.dumps({"text": "x"}), "/site: It is needed"),
+    "nothing that is seen": (json.dumps({**ROW, "text": " \u200b"}), "/text: nothing of it is seen"),
+    "a misspelt part of the contact": (json.dumps({**ROW, "contact": {"emial": "kim@example.org"}}), "/contact/emial: There is no field of this name"),
     "a misspelt field": (json.dumps({**ROW, "txet": "x"}), "/txet: There is no field of this name"),
     "a long text": (json.dumps({**ROW, "text": "x" * (TEXT_MAX + 1)}), "/text: String should have at most 20000 characters"),
     "no address": (json.dumps({**ROW, "contact": {"email": "kim"}}), "/contact/email: It is a mail address, such as kim@example.org"),

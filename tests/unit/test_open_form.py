@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,14 +15,15 @@ import pytest
 from services.complaints.intake.limits import COUNTED_MAX, Limits, Most, subscriber
 from services.complaints.intake.page import Opened
 from shared.contracts.complaints import Category, Language, reference_of
-from shared.contracts.intake import TEXT_MAX
+from shared.contracts.intake import TEXT_MAX, MessageChannel
+from shared.contracts.policy import Policy
 from shared.contracts.reasons import Reason
 from shared.runtime.faults import Unavailable
 from shared.runtime.http.pages import PAGE_HEADERS
 from shared.runtime.privacy.links import FOLLOWED_FOR, MINE, Tokens
 from shared.runtime.words import category_title, format_time, say
 from shared.testing.clock import Clock
-from tests.suites.services import SITE, Aboard, forget_answers, state
+from tests.suites.services import SITE, Aboard, demo_policy, forget_answers, state
 from tests.unit.test_erasure import document
 from tests.unit.test_timeline import entries
 
@@ -216,11 +218,59 @@ async def test_what_is_wrong_is_said_on_top_and_everything_that_was_written_is_k
     assert html.escape(form["text"].strip()) in page.text
 
 
+def reached_by(*channels: MessageChannel) -> Policy:
+    """The demo's policy of a site in Norway that writes to customers by these channels."""
+    policy = demo_policy()
+    how = {"channels": channels, "calling_code": "47"}
+    return policy.model_copy(update={"notify": policy.notify.model_copy(update=how)})
+
+
 @pytest.mark.parametrize("contact", ["kim@example.org", "+47 912 34 567", " 91234567 "])
-async def test_mail_and_telephone_are_taken_in_one_field(aboard: Aboard, contact: str):
+async def test_mail_and_telephone_are_taken_in_one_field(tmp_path: Path, contact: str):
+    both = reached_by(MessageChannel.EMAIL, MessageChannel.SMS)
+    aboard = await Aboard(tmp_path, policy=both).begin()
     found = complaint(aboard, await sent(aboard, text="The soup was cold.", contact=contact))
     assert found["contact"]
     assert contact.strip() not in repr(aboard.stores["complaints"].kept)
+
+
+@pytest.mark.parametrize("language", list(Language))
+@pytest.mark.parametrize(
+    ("channels", "reached", "other"),
+    [
+        ((MessageChannel.EMAIL,), "email", "+47 912 34 567"),
+        ((MessageChannel.SMS,), "sms", "kim@example.org"),
+    ],
+)
+async def test_the_form_says_how_the_site_writes_and_takes_no_address_that_it_does_not_reach(
+    tmp_path: Path, channels: tuple[MessageChannel], reached: str, other: str, language: Language
+):
+    aboard = await Aboard(tmp_path, policy=reached_by(*channels)).begin()
+    path = f"{FORM}?language={language}"
+    page = html.unescape((await opened(aboard, path)).text)
+    for said in (f"form.contact.{reached}", f"form.contact_why.{reached}"):
+        assert say(language, said) in page
+    answer = await sent(aboard, path, text="The soup was cold.", contact=other)
+    page = html.unescape(answer.text)
+    assert (answer.status_code, await raised(aboard)) == (422, 0)
+    assert say(language, f"form.fault.contact.{reached}") in page
+    assert "The soup was cold." in page
+    assert f'value="{other}"' in page
+
+
+@pytest.mark.parametrize("contact", ["kim@example", "kim@example.", "kim@.org", "kim@example..org"])
+async def test_an_address_whose_end_is_missing_is_asked_about_and_kept_with_the_words(
+    aboard: Aboard, contact: str
+):
+    path = f"{FORM}?language=nb"
+    answer = await sent(aboard, path, text="The soup was cold.", contact=contact)
+    page = html.unescape(answer.text)
+    assert (answer.status_code, await raised(aboard)) == (422, 0)
+    assert say(Language.NB, "form.fault.address") in page
+    assert "The soup was cold." in page
+    assert f'value="{contact}"' in page
+    whole = await sent(aboard, path, text="The soup was cold.", contact="kim@example.org")
+    assert whole.status_code == 303
 
 
 @pytest.mark.parametrize(

@@ -113,7 +113,7 @@ def test_the_demos_own_complaints_are_too_few_of_one_kind_to_be_an_incident(demo
     for line in (DEMO.parents[1] / "demo/complaints.jsonl").read_bytes().splitlines():
         try:
             data = json.loads(line)["data"]
-            language = triage().language_of(data["text"], data.get("language"))
+            language = triage().language_of(data["text"], data.get("language")).language
         except (ValueError, KeyError):  # the story has broken ones too
             continue
         found[triage().understand(data["text"], language).category] += 1

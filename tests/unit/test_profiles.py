@@ -10,12 +10,24 @@ import pytest
 from pydantic import ValidationError
 
 from services.complaints.customer.profiles import Profiles
-from shared.contracts.intake import ComplaintRaised, CustomerDescribed, CustomerPurchased
+from shared.contracts.complaints import Language
+from shared.contracts.intake import (
+    Affected,
+    ComplaintRaised,
+    Contact,
+    CustomerDescribed,
+    CustomerPurchased,
+    Disruption,
+    DisruptionAnnounced,
+)
 from shared.contracts.reasons import Reason
+from shared.runtime.words import say
 from shared.testing.builders import record
 from tests.suites.services import SITE, Aboard, outbox
 from tests.unit.test_erasure import ADDRESS, document, erase, ref_of, sealed
 from tests.unit.test_export import ask, exported
+from tests.unit.test_lifecycle import do
+from tests.unit.test_occasions import settled
 from tests.unit.test_one_customer import write_down
 from tests.unit.test_rebuild import Sailing, comparable, differing, rebuilt
 
@@ -67,6 +79,48 @@ async def test_a_customers_known_language_goes_before_the_words_and_after_what_t
     assert (await triaged(aboard))["language"] == "da"
     await write_down(aboard, "k3", "somebody-else@example.org", text=text)
     assert (await triaged(aboard))["language"] == "en"
+
+
+async def test_praise_is_in_the_customers_known_language(aboard: Aboard, tell: Told):
+    await tell(describes(aboard, language="sv"))
+    text = "Thank you for a wonderful evening, the waiters were friendly!"
+    await tell(ComplaintRaised(site=SITE, text=text, contact=Contact(email=ADDRESS)))
+    (praise,) = [one for one in await aboard.facts("complaints") if "praised" in one]
+    assert praise["language"] == "sv"
+
+
+async def test_a_question_and_a_withdrawn_check_are_told_in_the_customers_known_language(
+    aboard: Aboard, tell: Told
+):
+    await tell(describes(aboard, language="sv"))
+    complaint = await write_down(aboard, "k1", ADDRESS, text="The soup was cold and nobody came.")
+    await do(aboard, complaint, "claim")
+    given = (await aboard.give(complaint, "cinema", "g1")).json()
+    await settled(aboard)
+    assert (await aboard.post(f"checks/{given['check_id']}/void", "v1")).status_code == 200
+    asked = await do(aboard, complaint, "ask", question="Which table?")
+    assert asked.status_code < 300, asked.text
+    await settled(aboard)
+    told = [" ".join(letter.body.split()) for letter in aboard.postbox.letters]
+    for said in ("letter.check_withdrawn.mistake", "letter.question_asked.waits"):
+        assert any(say(Language.SV, said) in body for body in told), said
+    assert len(told) >= 3
+    assert not any(say(Language.EN, "letter.regards") in body for body in told)
+
+
+async def test_what_is_announced_is_told_in_the_customers_known_language(
+    aboard: Aboard, tell: Told
+):
+    who = {"customer": "kari", "email": None}
+    await tell(describes(aboard, language="sv", **who), source="/operations")
+    kari = Affected(customer="kari", contact=Contact(email=ADDRESS))
+    delay = DisruptionAnnounced(
+        site=SITE, kind=Disruption.DELAY, text="The departure is late.", customers=(kari,)
+    )
+    await tell(delay, source="/operations")
+    await settled(aboard)
+    (letter,) = aboard.postbox.letters
+    assert say(Language.SV, "letter.acknowledgement.delay") in " ".join(letter.body.split())
 
 
 async def test_words_are_understood_in_their_own_language_whatever_the_customer_prefers(

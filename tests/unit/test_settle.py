@@ -18,6 +18,7 @@ from shared.runtime.engine.settle import (
     BRAKE_AFTER,
     SOURCES_MAX,
     TOGETHER_MAX,
+    TURN_RECORDS,
     Broken,
     Fence,
     Older,
@@ -91,6 +92,40 @@ async def test_records_settled_together_and_one_by_one_give_the_same(store, cut)
         await settler(store).settle_records(INBOX, 0, records[start : start + cut])
     assert state(store) == state(whole)
     assert await outbox(store) == await outbox(whole)
+
+
+async def test_whatever_else_waits_has_its_turn_while_a_batch_is_decided(store):
+    """A form is answered during an import, and the store's answers are read in time."""
+    longest = last = 0
+    decided = 0
+
+    async def people() -> None:
+        nonlocal longest, last
+        while True:
+            longest, last = max(longest, decided - last), decided
+            await asyncio.sleep(0)
+
+    async def decide(_event: Event[Heard], _view: View) -> Decision:
+        nonlocal decided
+        decided += 1
+        return Decision()
+
+    waiting = asyncio.create_task(people())
+    inbox = Inbox(Heard.TOPIC, [Handler(Heard, deciding(decide))])
+    await settler(store).settle_records(inbox, 0, heard(*["count"] * 20 * TURN_RECORDS))
+    waiting.cancel()
+    assert decided == 20 * TURN_RECORDS
+    assert longest <= TURN_RECORDS
+
+
+async def test_an_import_leaves_people_half_of_the_outbox():
+    store = MemoryStore(outbox_max=20)
+    await store.begin_generation("first", 0)
+    with pytest.raises(Unavailable, match=Reason.OUTBOX_FULL.value):
+        await settler(store).settle_records(STRICT, 0, heard(*["count"] * 12))
+    assert await outbox(store) == []
+    await settler(store).settle_records(INBOX, 0, heard(*["count"] * 12))
+    assert len(await outbox(store)) == 12
 
 
 async def test_a_record_delivered_twice_changes_nothing(store):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from services.complaints.triage.languages import Languages
+from services.complaints.triage.languages import Detected, Languages
 from services.complaints.triage.rules import Understood
 from shared.contracts.complaints import Category, Language, Service, Severity
 from shared.contracts.intake import TEXT_MAX
@@ -205,7 +205,7 @@ def test_severity_grows_with_the_words() -> None:
 )
 def test_any_text_has_an_answer(text: str, languages: Languages) -> None:
     assert safe(triage(text, "nb")) == (Category.OTHER, Severity.MILD, False)
-    assert languages.detect(text, None) in set(Language)
+    assert languages.detect(text, None).language in set(Language)
 
 
 def test_danger_on_the_last_page_of_the_longest_letter_is_found() -> None:
@@ -218,23 +218,23 @@ def test_danger_on_the_last_page_of_the_longest_letter_is_found() -> None:
     [("nb", "nb"), ("no", "nb"), ("nn-NO", "nb"), ("sv_SE", "sv"), ("DA", "da"), ("en-GB", "en")],
 )
 def test_a_hint_of_ours_wins(hint: str, language: str, languages: Languages) -> None:
-    assert languages.detect("Det var inte bra och jag är besviken", hint) == language
+    assert languages.detect("Det var inte bra och jag är besviken", hint) == Detected(language)
 
 
 @pytest.mark.parametrize("hint", [None, "", "de", "x", "🇳🇴", "svenska"])
 def test_without_such_a_hint_the_words_decide(hint: str | None, languages: Languages) -> None:
-    assert (
-        languages.detect("Maten var dårlig, og det hjalp ikke noe da vi sa fra om den", hint)
-        == "nb"
-    )
-    assert languages.detect("Maten var inte bra och jag är besviken", hint) == "sv"
-    assert languages.detect("Maden var meget dårlig, og vi fik ikke noget svar", hint) == "da"
-    assert languages.detect("The food was bad and they did not care", hint) == "en"
+    for language, text in {
+        "nb": "Maten var dårlig, og det hjalp ikke noe da vi sa fra om den",
+        "sv": "Maten var inte bra och jag är besviken",
+        "da": "Maden var meget dårlig, og vi fik ikke noget svar",
+        "en": "The food was bad and they did not care",
+    }.items():
+        assert languages.detect(text, hint) == Detected(language)
 
 
 def test_where_words_do_not_decide_the_model_does(languages: Languages) -> None:
-    assert languages.detect("Iskall soppa, sur servitör", None) == "sv"
-    assert languages.detect("Rude waiter, cold soup", None) == "en"
+    assert languages.detect("Iskall soppa, sur servitör", None) == Detected("sv")
+    assert languages.detect("Rude waiter, cold soup", None) == Detected("en")
 
 
 @pytest.mark.parametrize(
@@ -247,20 +247,30 @@ def test_where_words_do_not_decide_the_model_does(languages: Languages) -> None:
         "La sopa estaba fría y el camarero fue grosero",
         "La camera era sporca e nessuno ci ha aiutato",
         "Zupa była zimna, a kelner niegrzeczny",
+        "汤是凉的，服务员很粗鲁。",
+        "Суп был холодный",
+        "الحساء بارد جدا",
     ],
 )
-def test_a_text_in_none_of_our_languages_is_answered_in_english(
+def test_a_text_in_none_of_our_languages_is_answered_in_english_and_said_to_be_unread(
     text: str, languages: Languages
 ) -> None:
-    assert languages.detect(text, None, Language.NB) is Language.EN
+    assert languages.detect(text, None, Language.NB) == Detected(Language.EN, supported=False)
+
+
+@pytest.mark.parametrize(
+    "text", ["Ресторан 北京: the soup was cold and they were rude", "北京", "Ωmega 3?"]
+)
+def test_a_name_in_another_script_makes_no_text_unread(text: str, languages: Languages) -> None:
+    assert languages.detect(text, None).supported
 
 
 @pytest.mark.parametrize("hint", ["de", "fi-FI", "fr_CA"])
 def test_whoever_states_another_language_is_answered_in_english(
     hint: str, languages: Languages
 ) -> None:
-    assert languages.detect("Suppe kalt", hint, Language.NB) is Language.EN
-    assert languages.detect("Das Zimmer ist schmutzig", hint, Language.NB) is Language.EN
+    for text in ("Suppe kalt", "Das Zimmer ist schmutzig"):
+        assert languages.detect(text, hint, Language.NB) == Detected(Language.EN, supported=False)
 
 
 def test_no_playbook_of_the_demo_waits_for_a_danger_that_is_less_than_severe() -> None:

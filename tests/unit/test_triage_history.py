@@ -154,6 +154,19 @@ def test_explain_without_a_model_gives_the_rules_reasons(tmp_path):
     assert "model: " not in printed
 
 
+def test_explain_detects_the_language_of_a_row_that_gives_none_and_shows_it(tmp_path):
+    rows = [
+        {"text": "Soppan var kall och ingen kom"},
+        {"text": "The soup was cold", "language": ""},
+        {"text": "The soup was warm", "language": "en"},
+        {"text": "Die Suppe war kalt", "language": "de"},
+    ]
+    printed = said("explain", written(tmp_path, *rows))
+    shown = [line for line in printed.splitlines() if line.startswith("text ")]
+    assert shown == ["text 1, sv (detected)", "text 2, en (detected)", "text 3, en"]
+    assert "refused: 1 rows, each has no language of ours" in printed
+
+
 def test_evaluate_measures_a_model_on_rows_that_it_was_not_trained_on(tmp_path):
     rows = written(tmp_path, *({**GOOD, "text": f"lost bag {word(n)}"} for n in range(100)))
     held = len(split(read(rows).examples, 1, 0.2)[1])

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from services.complaints.triage import lexicon
-from services.complaints.triage.languages import Languages
+from services.complaints.triage.languages import Detected, Languages
 from services.complaints.triage.text import plain
 from shared.contracts.complaints import Category, Flag, Intent, Language, Remedy
 from shared.contracts.intake import TEXT_MAX
@@ -165,7 +165,7 @@ def test_what_the_customer_asks_for_is_found() -> None:
 @pytest.mark.parametrize("text", ["", "Hei hei", "Ok", "🙂 🙂 🙂", "Bra service"])
 def test_the_language_of_two_words_is_left_open(text: str, languages: Languages) -> None:
     assert languages.find(text) is None
-    assert languages.detect(text, None, Language.SV) is Language.SV
+    assert languages.detect(text, None, Language.SV) == Detected(Language.SV)
 
 
 def test_few_words_are_remembered_and_none_that_are_longer_than_words_are(

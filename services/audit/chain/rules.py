@@ -90,7 +90,7 @@ FIELDS: Mapping[str, Told] = {
         " intent into item kind kinds language left mailbox mailboxes merged_ids message_id notice number occasion offer_id offered overdue"
         " percent promise_id promise_of reachable redemption_id regime remaining repeats_unknown round safety scope service"
         " severity question_id scale score skipped step subcategory remedy praise_id stated valid_at version version_in_force waited_s warned window"
-        " draft partitions partly period run_id sequences since tried_at undecided up_to wishes withheld asked_by author more name month next_at rewrapped_at"
+        " draft partitions partly period run_id sequences since tried_at undecided unsupported_language up_to wishes withheld asked_by author more name month next_at rewrapped_at"
         " digest_id in_digest instead_of next_channel on_shift provider tells endpoint entry event_id webhook_id",
     ),
     **_each(

@@ -49,7 +49,7 @@ from shared.contracts.compensation import (
 )
 from shared.contracts.complaints import Category, Language, Service, Severity
 from shared.contracts.event import Currency, Flag, Id
-from shared.contracts.intake import Contact
+from shared.contracts.intake import Reachable
 from shared.contracts.names import CustomerName, legible
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision
@@ -93,12 +93,6 @@ class Coded(TypedDict):
 
     code: str
     code_hash: str
-
-
-class Reachable(Contact):
-    """Where the customer can be reached, as a phone sends it; other fields are refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class OnTheSpot(BaseModel):

@@ -10,13 +10,14 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from services.compensation.authority.rules import Limit, left_of
 from services.compensation.cases.handlers import Gift, earlier_items, history
-from services.compensation.checks.handlers import Checks, Reachable
+from services.compensation.checks.handlers import Checks
 from services.compensation.checks.rules import CheckRequest
 from services.compensation.options.rules import DELIGHTS, delights_for
 from services.compensation.staff_context import ContextLoader, StaffContext
 from shared.contracts.compensation import DELIGHT_ID, Basis, Option, Scope
 from shared.contracts.complaints import Category, Language, Severity
 from shared.contracts.event import Currency, Id
+from shared.contracts.intake import Reachable
 from shared.contracts.names import CustomerName, legible
 from shared.contracts.policy import Policy
 from shared.contracts.reasons import Reason

@@ -20,7 +20,7 @@ from shared.contracts.complaints import (
     Severity,
 )
 from shared.contracts.event import ComplaintId, Outside, PraiseId, PromiseId
-from shared.contracts.intake import TEXT_MAX, Channel, ComplaintRaised, Spoken, Told
+from shared.contracts.intake import TEXT_MAX, Channel, ComplaintRaised, Reachable, Spoken, Told
 from shared.contracts.lifecycle import State
 from shared.contracts.names import legible
 from shared.contracts.reasons import Reason
@@ -57,10 +57,17 @@ class RaiseComplaint(Told):
         ),
     ] = None
 
-    @field_validator("text", "place", mode="before")
+    contact: Annotated[
+        Reachable | None,
+        Field(
+            description="Where the customer can be reached, in clear text; without it nobody is written to."
+        ),
+    ] = None
+
+    @field_validator("place", mode="before")
     @classmethod
     def _legible(cls, told: object) -> object:
-        """Refuse words and places of which nothing is seen; of what other systems publish, they are taken as they are."""
+        """Refuse a place of which nothing is seen; what other systems publish has none then."""
         if isinstance(told, str):
             legible(told[:TEXT_MAX])  # what is longer is refused for that
         return told

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -15,6 +16,7 @@ from kafka.errors import KafkaError
 
 from services.complaints.intake.files import NoTable, checked_source
 from services.complaints.intake.importing import (
+    Names,
     Position,
     ends_unfinished,
     position_in,
@@ -52,9 +54,9 @@ def import_file(
     """Publish the complaints of a file to the intake topic; given again, the command goes on where it ended.
 
     A row that is published again changes nothing, and equal rows without an id are one complaint. Rows that are no
-    complaint are in FILE.rejects.jsonl (of standard input: stdin-TIME.rejects.jsonl), by line and reason; then the
-    status is 1. So it is where the last line of a file has no end and is left until it has one. Run it as a user of
-    Kafka who may write to the topic.
+    complaint, or have the id of an earlier one and say something else, are in FILE.rejects.jsonl (of standard input:
+    stdin-TIME.rejects.jsonl), by line and reason; then the status is 1. So it is where the last line of a file has no
+    end and is left until it has one. Run it as a user of Kafka who may write to the topic.
     """
     broker = settings_or_exit(BrokerSettings).broker
     # What is piped next is something else: it must not replace the rows that were rejected of this.
@@ -67,7 +69,11 @@ def import_file(
         with _opened(file) as read:
             begun = Position() if file == STDIN else position_in(read, kept, again=again)
             rows = rows_of(read, begun, as_csv=as_csv, whole_only=file != STDIN)
-            with closing(_producer(broker.client())) as producer:
+            beside = None if file == STDIN else path.with_name(f"{path.name}.names")
+            with (
+                closing(Names(beside, begins=begun.offset == 0)) as names,
+                closing(_producer(broker.client())) as producer,
+            ):
                 position = _told(
                     publish_rows(
                         rows,
@@ -76,13 +82,14 @@ def import_file(
                         _Publisher(producer),
                         rejects,
                         None if file == STDIN else kept,
+                        names,
                         site=site,
                         source=source,
                     ),
                     begun,
                 )
             unfinished = file != STDIN and ends_unfinished(read)
-    except (OSError, ValueError, NoTable) as error:
+    except (OSError, ValueError, NoTable, sqlite3.Error) as error:
         _fail(f"{file}: {error}")
     except KafkaError as error:
         _fail(f"failed: {type(error).__name__}; give the same command again")

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2b
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json, to_json
@@ -43,6 +43,15 @@ class Unreadable(Exception):
     def __init__(self, *why: str) -> None:
         super().__init__("; ".join(why))
         self.why = why
+
+
+class Raised(NamedTuple):
+    """The event of a row as structured JSON, its site, and what it is named and says: its source, its id, its data."""
+
+    site: str
+    event: bytes
+    name: tuple[str, str]
+    content: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,10 +179,8 @@ def _nested(cells: Iterable[tuple[str, str]]) -> dict[str, Any]:
     return found
 
 
-def event_of(
-    fields: Mapping[str, Any], *, site: str | None, source: str, now: datetime
-) -> tuple[str, bytes]:
-    """The site of a row and its event as structured JSON; raises Unreadable.
+def event_of(fields: Mapping[str, Any], *, site: str | None, source: str, now: datetime) -> Raised:
+    """The event of a row; raises Unreadable.
 
     `site` and `source` are those of rows that name none. A row without an id is named by its content, so that equal
     rows are one complaint.
@@ -200,15 +207,16 @@ def event_of(
         if not plausible(moment, now, **ahead):
             raise Unreadable(f"/{name}: too far in the past or in the future")
     content = raised.model_dump_json(exclude_defaults=True)
+    row_source, row_id = given["source"], given.get(ID) or _name(content)
     event = {
         "specversion": "1.0",
         "type": ComplaintRaised.TYPE,
-        "source": given["source"],
-        "id": given.get(ID) or _name(content),
+        "source": row_source,
+        "id": row_id,
         "time": format_time(now),
         "data": from_json(content),
     }
-    return raised.site, to_json(event)
+    return Raised(raised.site, to_json(event), (row_source, row_id), content)
 
 
 def _named(field: str, text: object) -> str:

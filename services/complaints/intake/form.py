@@ -139,7 +139,7 @@ def routes(face: Face, door: Door, page: FormPage) -> Routes:
     async def send(site: str, place: str, language: str, request: Request) -> Response:
         opened = await door.opened(site, place, language, request, face.view())
         form = tidy(Form(**await fields_of(request, FIELDS_MAX)))
-        if faults := list(faults_in(form, opened.language)):
+        if faults := list(faults_in(form, opened)):
             return shown(opened, form, faults, 422)
         address, counted = client_address(request, door.header), False
 
@@ -251,9 +251,9 @@ def tidy(form: Form) -> Form:
     )
 
 
-def faults_in(form: Form, language: Language) -> Sequence[Fault]:
+def faults_in(form: Form, opened: Opened) -> Sequence[Fault]:
     """What the customer must put right, in the order of the page."""
-    found = []
+    found, language = [], opened.language
     if len(form.text) > TEXT_MAX:
         found.append(Fault(say(language, "form.fault.long", count=TEXT_MAX), "text"))
     elif not visible(form.text):
@@ -261,11 +261,28 @@ def faults_in(form: Form, language: Language) -> Sequence[Fault]:
     elif not form.once:
         # Under a name that others may have as well, they would be shown one another's page.
         found.append(Fault(say(language, "form.fault.again"), "text"))
-    try:
-        contact_of(form.contact)
-    except ValueError:
-        found.append(Fault(say(language, "form.fault.contact"), "contact"))
+    if fault := contact_fault(form.contact, opened):
+        found.append(Fault(say(language, fault), "contact"))
     return found
+
+
+def contact_fault(written: str, opened: Opened) -> str:
+    """The words that say why no message would arrive there; empty if one does, or nothing was written."""
+    try:
+        contact = contact_of(written)
+    except ValueError:
+        return f"form.fault.contact.{opened.reached_by}"
+    if contact is None:
+        return ""
+    if not opened.policy.notify.reaches(contact):
+        return f"form.fault.contact.{opened.reached_by}"
+    return "" if contact.email is None or _is_whole(contact.email) else "form.fault.address"
+
+
+def _is_whole(address: str) -> bool:
+    """Whether the domain of an address has a dot, and something on each side of every dot."""
+    labels = address.rpartition("@")[2].split(".")
+    return len(labels) > 1 and all(labels)
 
 
 def contact_of(written: str) -> Contact | None:

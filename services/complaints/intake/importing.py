@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from services.complaints.intake.files import (
+    Raised,
     Row,
     Unreadable,
     csv_rows,
@@ -46,6 +48,41 @@ class Position:
     rejects_bytes: int = 0
     #: Hash of the bytes before the offset; earlier builds did not keep it.
     before: str | None = None
+
+
+class Names:
+    """Which row of a file had a source and id first, and a hash of what it says: on disk, because a file may be long.
+
+    Names are kept as hashes. Blocks; raises sqlite3.Error, and OSError where the disk does.
+    """
+
+    def __init__(self, path: Path | None, *, begins: bool) -> None:
+        """Open them beside a file (None: a temporary file of their own); `begins` forgets those of an earlier run."""
+        self._rows = sqlite3.connect("" if path is None else path)
+        self._rows.execute(
+            "CREATE TABLE IF NOT EXISTS rows (name BLOB PRIMARY KEY, content BLOB, line INT) WITHOUT ROWID"
+        )
+        if begins:
+            self._rows.execute("DELETE FROM rows")
+
+    def other(self, raised: Raised, line: int) -> int | None:
+        """The line of the first row of this name if it says something else; None if it says the same, or is this one."""
+        name, content = (
+            blake2b(json.dumps(one).encode(), digest_size=16).digest()
+            for one in (raised.name, raised.content)
+        )
+        self._rows.execute("INSERT OR IGNORE INTO rows VALUES (?, ?, ?)", (name, content, line))
+        found = self._rows.execute("SELECT content, line FROM rows WHERE name = ?", (name,))
+        first_content, first_line = found.fetchone()
+        return None if first_content == content else int(first_line)
+
+    def keep(self) -> None:
+        """Write what was added to disk."""
+        self._rows.commit()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._rows.close()
 
 
 def position_in(file: BinaryIO, kept: Path, *, again: bool) -> Position:
@@ -114,6 +151,7 @@ def publish_rows(
     publish: Publish,
     rejects: Path,
     kept: Path | None,
+    names: Names,
     *,
     site: str | None,
     source: str,
@@ -121,14 +159,15 @@ def publish_rows(
     """Publish rows of a file, some at a time, and write those that are no complaint beside; yields how far it came.
 
     A position is `kept` of a file that can be sought in. Rows whose position was not kept are published again, under
-    the same ids. Blocks; raises OSError and what
-    `publish` raises.
+    the same ids. Of rows of one name that say different things the first is published. Blocks; raises OSError,
+    sqlite3.Error and what `publish` raises.
     """
     with rejects.open("ab") as beside:
         # Rows that were rejected behind the position come again; the file is shorter if somebody took it away.
         beside.seek(beside.truncate(min(position.rejects_bytes, beside.tell())))
         while some := list(islice(rows, ROWS_AT_ONCE)):
-            events, wrong = _sorted(some, site, source)
+            events, wrong = _sorted(some, names, site, source)
+            names.keep()  # before they are published, so that a row that comes again is the first of its name again
             publish(events)
             beside.writelines(json.dumps(one).encode() + b"\n" for one in wrong)
             beside.flush()
@@ -147,7 +186,7 @@ def publish_rows(
 
 
 def _sorted(
-    rows: Sequence[Row], site: str | None, source: str
+    rows: Sequence[Row], names: Names, site: str | None, source: str
 ) -> tuple[list[tuple[str, bytes]], list[dict[str, object]]]:
     """The events of the rows that are complaints, and for each other its line and why; no value of it."""
     events, wrong = [], []
@@ -156,7 +195,12 @@ def _sorted(
         try:
             if isinstance(row.fields, Unreadable):
                 raise row.fields
-            events.append(event_of(row.fields, site=site, source=source, now=now))
+            raised = event_of(row.fields, site=site, source=source, now=now)
+            if (first := names.other(raised, row.line)) is not None:
+                raise Unreadable(
+                    f"/id: line {first} has this id too and says something else; that line counts"
+                )
+            events.append((raised.site, raised.event))
         except Unreadable as unreadable:
             wrong.append({"line": row.line, "why": unreadable.why})
     return events, wrong

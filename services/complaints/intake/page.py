@@ -29,9 +29,9 @@ _FORM = f"""<nav class="languages" aria-label="{{{{ say("form.languages") }}}}">
 {{{{ form.text }}}}</textarea>
 {_CHIPS.format(name="about", said="form.about")}
 {{% if place %}}{_CHIPS.format(name="place", said="form.place")}
-{{% endif %}}<label for="contact">{{{{ say("form.contact") }}}}</label>
-<p id="contact-why">{{{{ say("form.contact_why") }}}}</p>
-<input id="contact" name="contact" maxlength="254" autocomplete="email" value="{{{{ form.contact }}}}"{{{{ amiss("contact") or ' aria-describedby="contact-why"'|safe }}}}>
+{{% endif %}}<label for="contact">{{{{ say("form.contact." ~ reached_by) }}}}</label>
+<p id="contact-why">{{{{ say("form.contact_why." ~ reached_by) }}}}</p>
+<input id="contact" name="contact" maxlength="254" autocomplete="{{{{ "tel" if reached_by == "sms" else "email" }}}}" value="{{{{ form.contact }}}}"{{{{ amiss("contact") or ' aria-describedby="contact-why"'|safe }}}}>
 <button class="yes">{{{{ say("form.send") }}}}</button></form>
 """
 _THANKS = """{% if promised_by %}<p class="standing" role="status">{{ say("mine.by", when=promised_by) }}</p>
@@ -75,6 +75,12 @@ class Opened:
         return plain(self.link_place) or None
 
     @property
+    def reached_by(self) -> str:
+        """By what the site writes to customers: `email`, `sms` or `both`."""
+        first, *others = self.policy.notify.channels
+        return "both" if others else first.value
+
+    @property
     def counted_place(self) -> str:
         """What the form counts for. Places that the policy does not name are one, because anybody can make up more."""
         site, place = self.policy.site, self.link_place
@@ -111,6 +117,7 @@ class FormPage:
             once=once,
             languages=[(one, say(one, "language")) for one in Language],
             where=opened.where,
+            reached_by=opened.reached_by,
             about=[
                 *((one.value, category_title(one, language)) for one in Category),
                 (PRAISE, say(language, "form.praise")),

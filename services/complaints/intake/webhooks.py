@@ -41,7 +41,8 @@ def told_in(body: bytes, webhook_id: str) -> Told:
     """The complaint in a body: a CloudEvent, a payload of Standard Webhooks, or the fields alone.
 
     A CloudEvent has an id of its own; the others are called what the webhook is. Raises Rejected(malformed_bytes,
-    invalid_utf8, unknown_type, schema_invalid).
+    invalid_utf8, unknown_type, schema_invalid), also for a field that the complaint does not have: its sender is there
+    to be told.
     """
     found = json_of(body)
     if not isinstance(found, dict):
@@ -51,10 +52,12 @@ def told_in(body: bytes, webhook_id: str) -> Told:
             if found.get("type") != ComplaintRaised.TYPE:
                 raise Rejected(Reason.UNKNOWN_TYPE, where=("/type",))
             event = Event[ComplaintRaised].model_validate(found)
-            return Told(event.data, event.id, event.time)
+            raised = ComplaintRaised.model_validate(found["data"], extra="forbid")
+            return Told(raised, event.id, event.time)
         if "data" in found and found.get("type") not in TYPES:
             raise Rejected(Reason.UNKNOWN_TYPE, where=("/type",))
-        return Told(ComplaintRaised.model_validate(found.get("data", found)), webhook_id)
+        raised = ComplaintRaised.model_validate(found.get("data", found), extra="forbid")
+        return Told(raised, webhook_id)
     except ValidationError as error:
         raise Rejected(Reason.SCHEMA_INVALID, where=locations(error)) from None
 

@@ -96,6 +96,7 @@ class ShownComplaint(Answer):
                     "state": "claimed",
                     "site": "ms-aurora",
                     "language": "en",
+                    "unsupported_language": False,
                     "safety": False,
                     "employee_id": "e-jonas",
                     "asked_colleague": None,
@@ -127,6 +128,12 @@ class ShownComplaint(Answer):
     state: Annotated[State, Field(description="Where the complaint stands.")]
     site: SiteId
     language: Annotated[Language, Field(description="Language in which the customer is answered.")]
+    unsupported_language: Annotated[
+        bool,
+        Field(
+            description="Whether the customer writes a language that is not read here: somebody must read it to know what it is about, and how bad it is."
+        ),
+    ]
     category: Annotated[Category, Field(description="Category of the complaint.")]
     subcategory: Annotated[
         Subcategory | None,

@@ -136,6 +136,8 @@ class Complaint(Document):
     referred_to: str | None = None
     #: The customer who raised it with a token of their own; None if somebody else did, and in older documents.
     sender_ref: str | None = None
+    #: The words are in a language that triage does not read.
+    unsupported_language: bool = False
     #: What goes wrong, where another system announced it; None where the customer, or somebody for them, said it.
     disruption: Disruption | None = None
     #: An employee put right its category or severity; None if nobody did, and in older documents.
@@ -252,6 +254,7 @@ def triaged(complaint: Complaint, fact: ComplaintTriaged) -> Complaint:
         safety=fact.safety,
         subcategory=fact.subcategory,
         flags=fact.flags,
+        unsupported_language=fact.unsupported_language,
         reachable=fact.has_contact,
         sender_ref=sender_of(fact),
         stay_ends_at=fact.stay_ends_at,

@@ -174,7 +174,7 @@ class Mails:
         """A line about attachments, in the language of the words; empty if there are none."""
         if not mail.attachments_count:
             return ""
-        language = self._triage.language_of(f"{mail.subject}\n{mail.words}", None)
+        language = self._triage.language_of(f"{mail.subject}\n{mail.words}", None).language
         said = say(language, "mail.attachments", count=mail.attachments_count)
         names = ", ".join(mail.attachments)
         more = CUT if mail.attachments_count > len(mail.attachments) else ""

@@ -31,7 +31,10 @@ def same_matter(new: Complaint, head: Complaint, *, named: bool) -> bool:
     (`named`) or an address which the other lacks stands by itself, because letters go to the address of the other.
     """
     alike = new.category is head.category and new.category is not Category.OTHER
-    known = new.customer_ref == head.customer_ref or not (named or new.reachable)
+    if head.disruption is not None:
+        known = not named and _written_to_alike(new, head)
+    else:
+        known = new.customer_ref == head.customer_ref or not (named or new.reachable)
     # The name stands for the customer, so that the address is to be compared as well.
     if named and new.reachable:
         same = bool(new.contact_refs) and set(new.contact_refs) <= set(head.contact_refs)
@@ -227,15 +230,26 @@ def _alone(
 
 def why_same(other: Complaint, head: Complaint) -> Sameness:
     """Why an employee may take two complaints for one matter."""
-    if other.sender_ref is not None and other.sender_ref == head.sender_ref:
+    announced = other.disruption is not None or head.disruption is not None
+    proven = not announced or _written_to_alike(other, head)
+    if other.sender_ref is not None and other.sender_ref == head.sender_ref and proven:
         return Sameness.SAME_SENDER
     if other.customer_ref == head.customer_ref:
         return Sameness.SAME_CUSTOMER
     return Sameness.EMPLOYEE_SAYS
 
 
+def _written_to_alike(one: Complaint, other: Complaint) -> bool:
+    """Whether letters about two complaints go to the same addresses, or to none.
+
+    Where another system announced one of them, it said whose it is and where they are written to, and no token proves it:
+    with other words merged into it, whoever has that address would be answered for somebody else.
+    """
+    return set(one.contact_refs) == set(other.contact_refs)
+
+
 def same_customer(other: Complaint, head: Complaint) -> bool:
-    """Whether the same customer raised both, by their reference or their token."""
+    """Whether the same customer has both, by their reference or their token."""
     return why_same(other, head) is not Sameness.EMPLOYEE_SAYS
 
 

@@ -50,6 +50,12 @@ class ListedComplaint(Answer):
     severity: Annotated[Severity, Field(description="Severity of the complaint.")]
     safety: Annotated[bool, Field(description="Whether somebody's safety is concerned.")]
     language: Annotated[Language, Field(description="Language in which the customer is answered.")]
+    unsupported_language: Annotated[
+        bool,
+        Field(
+            description="Whether the customer writes a language that is not read here: somebody must read it to know what it is about, and how bad it is."
+        ),
+    ]
     promised_by: PromisedBy
     overdue: Annotated[bool, Field(description="Whether the promise of this round was broken.")]
     reference: Annotated[
@@ -111,6 +117,7 @@ class ComplaintList(Answer):
                             "state": "claimed",
                             "safety": False,
                             "language": "en",
+                            "unsupported_language": False,
                             "overdue": False,
                             "reference": "4C7D65",
                             "round": 0,

@@ -18,6 +18,7 @@ from rich.table import Table
 from services.complaints.triage import history, lexicon, model, rules
 from services.complaints.triage.features import features, signs
 from services.complaints.triage.history import Example, History, NoHistory
+from services.complaints.triage.languages import Languages
 from services.complaints.triage.model import Decides, Model
 from services.complaints.triage.quality import RULES, WITH_MODEL, Quality, compare, look
 from services.complaints.triage.rules import Because, Understood
@@ -159,12 +160,17 @@ def explain_command(
     first: Annotated[int, typer.Option(min=1, max=1_000, help="How many texts.")] = 10,
     words: Words = lexicon.SHIPPED,
 ) -> None:
-    """Print what is understood of each text, and the words that decided; never the text itself."""
-    found, understand = _read(file, labelled=False), _rules(words)
+    """Print what is understood of each text, and the words that decided; never the text itself.
+
+    Labels are not needed, nor is a language: where none is given it is detected.
+    """
+    languages = Languages()
+    found = _read(file, labelled=False, detect=lambda text: languages.detect(text, None).language)
+    understand = _rules(words)
     learnt = _model(path) if path else None
     shown = found.examples[:first]
     for number, example in enumerate(shown, 1):
-        typer.echo(f"text {number}, {example.language}")
+        typer.echo(f"text {number}, {example.language}{' (detected)' if example.detected else ''}")
         for line in explained(example, understand(example.text, example.language), learnt):
             typer.echo(f"  {line}")
     typer.echo(f"{len(shown)} of {len(found.examples)} texts are explained.")
@@ -246,10 +252,12 @@ def _reason(why: Because) -> str:
     return f"{why.rule} ({why.confidence:.2f}): {', '.join(why.words)}"
 
 
-def _read(file: Path, *, labelled: bool = True) -> History:
+def _read(
+    file: Path, *, labelled: bool = True, detect: Callable[[str], Language] | None = None
+) -> History:
     """The rows of a file, after a line that says how many are refused and why; ends the command if none is left."""
     try:
-        found = history.read(file, labelled=labelled)
+        found = history.read(file, labelled=labelled, detect=detect)
     except NoHistory as error:
         _stop(str(error))
     typer.echo(f"{file}: {len(found.examples)} rows", err=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from services.complaints.triage import rules
-from services.complaints.triage.languages import Languages
+from services.complaints.triage.languages import Detected, Languages
 from services.complaints.triage.lexicon import Lexicon
 from services.complaints.triage.model import Model
 from services.complaints.triage.rules import Understood
@@ -23,7 +23,7 @@ class Triage:
 
     def language_of(
         self, text: str, hint: str | None, otherwise: Language = Language.EN
-    ) -> Language:
+    ) -> Detected:
         """The language to answer in: the customer's own if it is one of ours, by the words, or else this one."""
         return self._languages.detect(text, hint, otherwise)
 

@@ -1,6 +1,6 @@
 """An operator's own complaints with what they turned out to be: rows that a model learns from or is measured on.
 
-A row has `text`, `language` (nb, sv, da, en), and any of `category` ("baggage" or "baggage.lost"), `intent` and
+A row has `text`, `language` (nb, sv, da, en; it may be left out where it can be detected), and any of `category` ("baggage" or "baggage.lost"), `intent` and
 `severity`; `customer` says whose it is. CSV with a head line, or JSON Lines. Other columns are not read.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple
@@ -30,12 +30,16 @@ _LANGUAGES = {language.value: language for language in Language} | {
 
 
 class Example(NamedTuple):
-    """A text and its right labels; `customer` is a number that tells customers apart and nothing else."""
+    """A text and its right labels; `customer` is a number that tells customers apart and nothing else.
+
+    `detected`: its row does not say the language.
+    """
 
     text: str
     language: Language
     labels: Mapping[Decides, str]
     customer: int
+    detected: bool = False
 
 
 class History(NamedTuple):
@@ -49,8 +53,12 @@ class NoHistory(Exception):
     """The file cannot be read as rows at all."""
 
 
-def read(path: Path, *, labelled: bool = True) -> History:
+def read(
+    path: Path, *, labelled: bool = True, detect: Callable[[str], Language] | None = None
+) -> History:
     """All rows of a file, only those with a label unless told otherwise. Reads the file; raises NoHistory.
+
+    `detect` finds the language of a text whose row says none; without it such a row is refused.
 
     Each text counts once, because copies on both sides of a split would flatter a model.
     """
@@ -59,7 +67,7 @@ def read(path: Path, *, labelled: bool = True) -> History:
     seen: set[bytes] = set()
     try:
         for row in _rows(path):
-            example = _example(row, labelled=labelled)
+            example = _example(row, labelled, detect)
             if not isinstance(example, str):
                 name = _hash(" ".join(tokens(example.text)))
                 if name in seen:
@@ -91,15 +99,20 @@ def _rows(path: Path) -> Iterator[object]:
                 yield None
 
 
-def _example(row: object, *, labelled: bool) -> Example | str:
+def _example(
+    row: object, labelled: bool, detect: Callable[[str], Language] | None
+) -> Example | str:
     """A row as an example, or what is wrong with it."""
     if not isinstance(row, dict):
         return "is not an object"
-    text, language = row.get("text"), _LANGUAGES.get(str(row.get("language")))
+    text, said = row.get("text"), row.get("language")
+    language, detected = _LANGUAGES.get(str(said)), False
     if not isinstance(text, str) or not text.strip():
         return "has no text"
     if len(text) > TEXT_MAX:
         return f"has more than {TEXT_MAX} characters"
+    if detect is not None and not said:
+        language, detected = detect(text), True
     if language is None:
         return "has no language of ours"
     labels = {decides: str(row[decides]) for decides in DECIDES if row.get(decides)}
@@ -112,7 +125,7 @@ def _example(row: object, *, labelled: bool) -> Example | str:
             return f"has an unknown {decides}"
     customer = row.get("customer")
     whose = _hash(str(customer)) if customer else _hash(f"text/{text}")
-    return Example(text, language, labels, int.from_bytes(whose, "big"))
+    return Example(text, language, labels, int.from_bytes(whose, "big"), detected)
 
 
 def split(

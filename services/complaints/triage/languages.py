@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from typing import NamedTuple
 
 from services.complaints.triage.text import plain
 from shared.contracts.complaints import Language
@@ -27,6 +28,9 @@ _FUNCTION_WORDS = {
 }
 _LANGUAGE_OF_WORD = {w: language for language, ws in _FUNCTION_WORDS.items() for w in ws.split()}
 
+#: Words of ours that others have as well, as Dutch and German do: alone they say nothing.
+_SHARED = frozenset("was is in an we had of on op os ni".split())
+
 _LANGUAGE_OF_TAG = {"nb": Language.NB, "no": Language.NB, "nn": Language.NB, "sv": Language.SV}
 _LANGUAGE_OF_TAG |= {"da": Language.DA, "en": Language.EN}
 #: The language of a tag; a word like "svenska" is none.
@@ -40,6 +44,19 @@ _LEAD = 10.0
 _TO_OTHERS = Language.EN
 #: What the model tells apart; an image's model knows these alone (`deploy/images/languages.py`).
 MODEL_LANGUAGES = frozenset({*_LANGUAGE_OF_TAG} - {"nb"}) | _OF_OTHERS
+
+
+#: Letters of other scripts than ours, so that a text without a word that is set apart by blanks is found as well.
+_OTHER_SCRIPT = re.compile(r"[^\W\d_\u0000-\u024f\u1e00-\u1eff]")
+#: Fewer may be a name, or stand for something.
+_OTHER_SCRIPT_MIN = 3
+
+
+class Detected(NamedTuple):
+    """The language to answer a text in, and whether the text is in a language that triage reads at all."""
+
+    language: Language
+    supported: bool = True
 
 
 class Languages:
@@ -56,7 +73,7 @@ class Languages:
         self._model = LanguageIdentifier.from_model_file(MODEL_FILE)
         self._model.set_languages(MODEL_LANGUAGES)
 
-    def detect(self, text: str, hint: str | None, otherwise: Language = Language.EN) -> Language:
+    def detect(self, text: str, hint: str | None, otherwise: Language = Language.EN) -> Detected:
         """Choose the language to answer in: a hint of ours wins, then the text; `otherwise` where both leave it open.
 
         `hint` is a language tag like "nb" or "sv-SE". One of another language means English where the
@@ -64,10 +81,13 @@ class Languages:
         """
         tag = _TAG.match(hint.lower()) if hint else None
         if tag and tag[0] in _LANGUAGE_OF_TAG:
-            return _LANGUAGE_OF_TAG[tag[0]]
-        return self.find(text) or (_TO_OTHERS if tag else otherwise)
+            return Detected(_LANGUAGE_OF_TAG[tag[0]])
+        found = self.find(text)
+        if found is not None:
+            return found
+        return Detected(_TO_OTHERS, supported=False) if tag else Detected(otherwise)
 
-    def find(self, text: str) -> Language | None:
+    def find(self, text: str) -> Detected | None:
         """The language to answer a text in: by function words, else by the model; None for one or two other words.
 
         English for a text that is in none of ours.
@@ -75,10 +95,17 @@ class Languages:
         words = plain(text[:_LANGUAGE_CHARS]).casefold().split()
         found = Counter(filter(None, map(_LANGUAGE_OF_WORD.get, words))).most_common(2)
         # One word may be a name or a quotation, so two are needed and a clear lead over the next language.
-        if found and found[0][1] >= 2 and (len(found) == 1 or found[0][1] > 2 * found[1][1]):
-            return found[0][0]
+        clear = found and found[0][1] >= 2 and (len(found) == 1 or found[0][1] > 2 * found[1][1])
+        if clear and any(one in _LANGUAGE_OF_WORD and one not in _SHARED for one in words):
+            return Detected(found[0][0])
+        said = " ".join(words)
+        other = len(_OTHER_SCRIPT.findall(said))
+        if other >= _OTHER_SCRIPT_MIN and 2 * other > sum(map(str.isalpha, said)):
+            return Detected(_TO_OTHERS, supported=False)
         if sum(any(map(str.isalpha, word)) for word in words) < _WORDS_MIN:
             return None
-        ranked = self._model.rank(" ".join(words))
+        ranked = self._model.rank(said)
         ours, score = next(one for one in ranked if one[0] in _LANGUAGE_OF_TAG)
-        return _TO_OTHERS if ranked[0][1] - score > _LEAD else _LANGUAGE_OF_TAG[ours]
+        if ranked[0][1] - score > _LEAD:
+            return Detected(_TO_OTHERS, supported=False)
+        return Detected(_LANGUAGE_OF_TAG[ours])

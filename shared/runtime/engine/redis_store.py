@@ -37,6 +37,7 @@ from shared.runtime.engine.store import (
     ABSENT,
     KEPT_S,
     OUTBOX_LINES_MAX,
+    OUTSIDE_SHARE,
     PENDING_BYTES_MAX,
     RANGE_MAX,
     RANGE_SCAN_MAX,
@@ -347,7 +348,7 @@ class RedisStore:
     async def _commit(self, commits: list[Commit]) -> list[Outcome | Exception]:
         keys = list(self._fixed)
         prefix, account = self._prefix, self._account
-        args: list[Any] = [self._generation, OUTBOX_LINES_MAX, self._channel, KEPT_S, prefix]
+        args: list[Any] = [self._generation, self._channel, KEPT_S, prefix]
         args.append(len(commits))
         for commit in commits:
             keys += [prefix + write.key for write in commit.writes]
@@ -356,6 +357,7 @@ class RedisStore:
             args += (len(commit.writes), len(commit.charges), len(commit.timers))
             args += (len(commit.entries), len(commit.lines))
             args += ("", "") if commit.fired is None else (commit.fired[0], score_of(*commit.fired))
+            args.append(int(OUTBOX_LINES_MAX * (OUTSIDE_SHARE if commit.outside else 1)))
             for write in commit.writes:
                 args += (write.version, write.body or b"", write.ttl_s or 0)
             for charge in commit.charges:

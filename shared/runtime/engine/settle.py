@@ -10,6 +10,7 @@ the fence.
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
@@ -31,7 +32,15 @@ from shared.runtime.engine.view import Arrival, View
 from shared.runtime.faults import Rejected, Unavailable
 from shared.runtime.kafka.inbox import Inbox, Input, Record
 from shared.runtime.kafka.raises import Raises
-from shared.runtime.observe import DEAD_LETTERS, LOG_HOLES, RECORDS_MISSED, SETTLED, log, raised_at
+from shared.runtime.observe import (
+    DEAD_LETTERS,
+    LOG_HOLES,
+    RECORDS_MISSED,
+    SETTLED,
+    UNKNOWN_FIELDS,
+    log,
+    raised_at,
+)
 from shared.runtime.privacy.pseudonyms import Pseudonyms
 from shared.runtime.tracing import Tracer
 
@@ -40,6 +49,11 @@ from shared.runtime.tracing import Tracer
 ATTEMPTS_MAX = 16
 #: Tries of a whole batch before its records are settled one by one, each with a commit of its own.
 TOGETHER_MAX = 3
+#: Records decided before whatever else waits in this process has its turn: some milliseconds. Without it a batch of an
+#: import would hold up requests, and the store's answers to them, for a second and more.
+TURN_RECORDS = 16
+#: Kinds of unknown fields that a process logs, each once; further ones are only counted.
+UNKNOWN_LOGGED_MAX = 100
 #: How long an answer is kept: longer than a phone may queue a request (24 h).
 ANSWER_TTL_S = 48 * 3600
 #: Unexpected failures in a row that show a defect of ours and not of the messages.
@@ -233,6 +247,8 @@ class Settler:
         self._facts = {fact.TYPE: fact for fact in domain.folds}
         #: How far this process saw each partition applied, by the key of its fence.
         self._applied: dict[str, int] = {}
+        #: Unknown fields that were logged, by topic and place.
+        self._unknown: set[tuple[str, str]] = set()
         #: What topics say that were given more partitions; read before anything of them is settled.
         self.raises = Raises()
 
@@ -272,6 +288,7 @@ class Settler:
         raised if the fence has not come to that record.
         """
         found = [self._parse(inbox, record) for record in records]
+        self._tell_unknown(inbox.topic, partition, records, found)
         # A letter may be of megabytes, so those sent again are never in one commit.
         alone = len(records) == 1 or inbox.topic == DeadLetterReplayed.TOPIC
         with self.steps.settling(inbox, partition, records, found) as parsed:
@@ -338,7 +355,25 @@ class Settler:
         if found is None:
             return None
         event = self._renamed(found.event, outside=inbox.strict)
-        return found if event is found.event else Input(event, found.handler)
+        return found if event is found.event else replace(found, event=event)
+
+    def _tell_unknown(
+        self,
+        topic: str,
+        partition: int,
+        records: Sequence[Record],
+        parsed: Sequence[Input | Rejected | None],
+    ) -> None:
+        """Count the events with fields that are not known, and log where each such field was first."""
+        for record, one in zip(records, parsed, strict=True):
+            if not isinstance(one, Input) or not one.unknown:
+                continue
+            UNKNOWN_FIELDS.labels(self._domain.owner, topic).inc()
+            where = ",".join(one.unknown)
+            if (topic, where) not in self._unknown and len(self._unknown) < UNKNOWN_LOGGED_MAX:
+                self._unknown.add((topic, where))
+                place = {"topic": topic, "partition": partition, "offset": record.offset}
+                log.warning("unknown_fields", **place, where=where)
 
     def _renamed(self, event: Event[Any], *, outside: bool) -> Event[Any]:
         """The event with pseudonyms for its ids, because ids of other systems may be names.
@@ -450,7 +485,7 @@ class Settler:
         """
         its_key = fence_key(inbox.topic, partition)
         known = self._applied.get(its_key, -1)
-        transaction = Transaction(self.store, self._domain, self._now())
+        transaction = Transaction(self.store, self._domain, self._now(), outside=inbox.strict)
         keys: dict[str, None] = {}
         for result in parsed:
             if isinstance(result, Input):
@@ -462,9 +497,11 @@ class Settler:
         applied = fence.offset
         if not gap_checked and records[0].offset > applied + 1:
             raise Gap(applied + 1)
-        for record, result in zip(records, parsed, strict=True):
+        for number, (record, result) in enumerate(zip(records, parsed, strict=True), 1):
             if record.offset <= fence.offset:
                 continue
+            if number % TURN_RECORDS == 0:
+                await asyncio.sleep(0)
             fence.missing += (record.offset - fence.offset - 1) * inbox.gapless
             fence.offset = record.offset
             if result is None:
@@ -478,9 +515,9 @@ class Settler:
                 fence.missing += inbox.gapless
                 continue
             event = result.event
-            number = -1 if event.sequence is None else int(event.sequence)
+            sequence = -1 if event.sequence is None else int(event.sequence)
             # Other systems may number their events as they like; only our relays number lines.
-            if number >= 0 and not inbox.strict and not fence.advance(event.source, number):
+            if sequence >= 0 and not inbox.strict and not fence.advance(event.source, sequence):
                 continue
             transaction.arrival = Arrival(inbox.topic, partition, record.offset, fence.missing)
             place = f"{inbox.topic}/{partition}/{record.offset}/"
@@ -494,7 +531,7 @@ class Settler:
                 continue
             fence.failures = fence.missing = 0
             transaction.fold_event(event)
-            await transaction.apply(decision, _origin(f"{place}{number}", event))
+            await transaction.apply(decision, _origin(f"{place}{sequence}", event))
         if fence.offset == applied:
             return None
         transaction.write(Write(its_key, fence_read.version, fence.model_dump_json().encode()))

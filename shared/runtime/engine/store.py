@@ -16,6 +16,8 @@ from shared.runtime.faults import Unavailable
 #: Facts an outbox may hold before writes are refused: at 1 kB each about 200 MB, well below the
 #: memory of the smallest store we run, and hours of traffic with the broker away.
 OUTBOX_LINES_MAX = 200_000
+#: The part of an outbox that what other systems publish may fill: the rest is for what people do during an import.
+OUTSIDE_SHARE = 0.5
 #: Bytes of outbox lines read at once: well within the store's time limit, and within the memory of
 #: the smallest container also when every line is a dead letter of many megabytes.
 PENDING_BYTES_MAX = 16 * 1024 * 1024
@@ -110,7 +112,8 @@ class Commit:
 
     timers: (member, due in ms since the epoch), or None to clear. lines: encoded outbox lines.
     fired: a timer that fired and what it was due at. It is removed only if it was not rescheduled
-    meanwhile, and before `timers` are set.
+    meanwhile, and before `timers` are set. outside: caused by what other systems publish, of which an import
+    brings any number; refused where the outbox would be fuller than `OUTSIDE_SHARE`.
     """
 
     writes: Sequence[Write]
@@ -119,6 +122,7 @@ class Commit:
     lines: Sequence[bytes] = ()
     fired: tuple[str, int] | None = None
     entries: Sequence[Entry] = ()
+    outside: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,8 +45,11 @@ class Origin(NamedTuple):
 class Transaction(View):
     """A view whose commit is being made."""
 
-    def __init__(self, store: Reads, domain: Domain, now: datetime) -> None:
+    def __init__(
+        self, store: Reads, domain: Domain, now: datetime, *, outside: bool = False
+    ) -> None:
         super().__init__(store, domain, now)
+        self._outside = outside
         self._time = format_time(now)
         self._source = f"/{domain.owner}"
         #: What this commit changes, and of which kind each is.
@@ -184,6 +187,7 @@ class Transaction(View):
             self._lines,
             self._fired,
             [entry for key in self._stood for entry in self._entries(key)],
+            self._outside,
         )
 
     def _entries(self, key: str) -> Iterator[Entry]:

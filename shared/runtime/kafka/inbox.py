@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+import re
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
+from itertools import islice
 from typing import Any, ClassVar, Generic, NamedTuple
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 
 from shared.contracts.event import OUTSIDE_ATTRIBUTES, Event, F
@@ -20,6 +22,10 @@ from shared.runtime.faults import Rejected
 EVENT_BYTES_MAX = 256 * 1024
 #: What `content-type` begins with where the value is a whole event.
 STRUCTURED = b"application/cloudevents"
+#: Unknown fields of one event that are told.
+UNKNOWN_MAX = 5
+#: What a field may be called to be told by its name; anything else may be what somebody wrote.
+FIELD_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,39}")
 
 
 class Record(NamedTuple):
@@ -69,12 +75,14 @@ class Handler(Generic[F]):
 class Input:
     """An event and its handler. It is prepared once, however often it is decided about.
 
-    `replay`: why the dead letter that it sends again is refused, once our code has failed on it.
+    `replay`: why the dead letter that it sends again is refused, once our code has failed on it. `unknown`: fields that
+    another system wrote and this build does not know, as JSON pointers.
     """
 
     event: Event[Any]
     handler: Handler[Any]
     replay: Rejected | None = None
+    unknown: Sequence[str] = ()
 
     @cached_property
     def prepared(self) -> Prepared:
@@ -137,7 +145,10 @@ class Inbox:
             return None
         try:
             if handler is not None:
-                return Input(self._models[handler.fact.TYPE].model_validate(body), handler)
+                event = self._models[handler.fact.TYPE].model_validate(body)
+                # Our own services write newer facts while they are rolled out; others misspell.
+                unknown = unknown_fields(body["data"], event.data, "/data") if self.strict else ()
+                return Input(event, handler, unknown=tuple(islice(unknown, UNKNOWN_MAX)))
         except ValidationError as error:
             if self._otherwise is None:
                 raise Rejected(Reason.SCHEMA_INVALID, where=locations(error)) from None
@@ -170,6 +181,19 @@ class Inbox:
             if name == "traceparent" and text:  # the transport's, so it is of the latest step
                 body["traceparent"] = text.decode(errors="replace")
         return body
+
+
+def unknown_fields(found: object, read: object, at: str) -> Iterator[str]:
+    """Where JSON has fields that the model which was read from it does not have, as JSON pointers; never a value."""
+    if isinstance(read, BaseModel) and isinstance(found, dict):
+        for name, part in found.items():
+            if name in type(read).model_fields:
+                yield from unknown_fields(part, getattr(read, name), f"{at}/{name}")
+            else:
+                yield f"{at}/{name if FIELD_NAME.fullmatch(name) else '…'}"
+    elif isinstance(read, tuple) and isinstance(found, list):
+        for number, (part, one) in enumerate(zip(found, read, strict=True)):
+            yield from unknown_fields(part, one, f"{at}/{number}")
 
 
 def _binary_attributes(headers: Sequence[tuple[str, bytes | None]]) -> dict[str, bytes]:

@@ -64,7 +64,10 @@ export function Case({ id }: { id: string }) {
         {complaint.place && <span>{complaint.place}</span>}
       </p>
       {!over && <Clock by={complaint.promised_by} overdue={complaint.overdue} />}
-      {complaint.text && <blockquote lang={complaint.language}>{complaint.text}</blockquote>}
+      {complaint.unsupported_language && <p class="lead">{say("app.case.other_language")}</p>}
+      {complaint.text && (
+        <blockquote lang={complaint.unsupported_language ? "und" : complaint.language}>{complaint.text}</blockquote>
+      )}
       {playbook && <Say playbook={playbook} />}
       {!over && <Actions complaint={complaint} playbook={playbook} again={again} />}
       <h2>{say("app.case.timeline")}</h2>

@@ -50,7 +50,7 @@ export function Rows({ rows }: { rows: Row[] }) {
         <a key={one.complaint_id} class={`row ${one.overdue ? "late" : ""}`} href={to("case", one.complaint_id)}>
           <Icon name={one.category} />
           <span>
-            <b>{[say(`category.${one.category}`), one.place].filter(Boolean).join(" · ")}</b>
+            <b>{[say(`category.${one.category}`), other_language(one), one.place].filter(Boolean).join(" · ")}</b>
             {one.beginning && <small class="line">{one.beginning}</small>}
             <Clock by={one.promised_by} overdue={one.overdue} />
           </span>
@@ -60,6 +60,9 @@ export function Rows({ rows }: { rows: Row[] }) {
     </div>
   );
 }
+
+/** Says that somebody must read it, where the customer writes a language that is not read. */
+const other_language = (one: Row): string => (one.unsupported_language ? say("app.cases.other_language") : "");
 
 /** By when the customer hears from us. */
 export function Clock({ by, overdue }: { by: string | null; overdue: boolean }) {

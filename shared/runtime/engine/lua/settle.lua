@@ -4,10 +4,10 @@
 --
 -- KEYS: generation, outbox, last sequence, timers, then per commit its documents, its accounts and the
 -- sorted set of each of its entries.
--- ARGV: expected generation, outbox bound, channel, ttl of balances in s, what documents' keys begin
--- with, number of commits, then per commit: the numbers of its documents, charges, timers, entries and
--- lines, then
+-- ARGV: expected generation, channel, ttl of balances in s, what documents' keys begin with, number of
+-- commits, then per commit: the numbers of its documents, charges, timers, entries and lines, then
 --   the timer that fired ('' = none), what it was due at in ms
+--   how many lines the outbox may hold with its own
 --   d documents: version, body ('' = expect only), ttl in s (0 = none)
 --   c charges:   amount, ceiling
 --   t timers:    member, due in ms ('' = clear)
@@ -18,9 +18,9 @@
 --   | {5, key} of another type, or no number.
 local KEYS_FIXED = 4
 local CHUNK = 4000 -- below the limit of Lua's unpack (about 8,000)
-local expected_generation, outbox_max, channel = ARGV[1], tonumber(ARGV[2]), ARGV[3]
-local balance_ttl, prefix, commits = ARGV[4], ARGV[5], tonumber(ARGV[6])
-local k, a = KEYS_FIXED, 6
+local expected_generation, channel = ARGV[1], ARGV[2]
+local balance_ttl, prefix, commits = ARGV[3], ARGV[4], tonumber(ARGV[5])
+local k, a = KEYS_FIXED, 5
 local results = {}
 local generation = redis.call('GET', KEYS[1])
 local waiting = redis.call('LLEN', KEYS[2])
@@ -74,8 +74,8 @@ end
 for n = 1, commits do
   local documents, charges = tonumber(ARGV[a + 1]), tonumber(ARGV[a + 2])
   local timers, entries, lines = tonumber(ARGV[a + 3]), tonumber(ARGV[a + 4]), tonumber(ARGV[a + 5])
-  local fired, fired_due = ARGV[a + 6], tonumber(ARGV[a + 7])
-  local at_documents = a + 7
+  local fired, fired_due, outbox_max = ARGV[a + 6], tonumber(ARGV[a + 7]), tonumber(ARGV[a + 8])
+  local at_documents = a + 8
   local at_charges = at_documents + 3 * documents
   local at_timers = at_charges + 2 * charges
   local at_entries = at_timers + 2 * timers
