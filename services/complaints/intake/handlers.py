@@ -211,7 +211,7 @@ class Intake:
         prefers = raised.language or profile.language
         written_in = None if disruption is not None else raised.language
         otherwise = shown_in or policy.languages[0]
-        language, supported, said = self._read(raised.text, prefers, written_in, otherwise)
+        language, said = self._read(raised.text, prefers, written_in, otherwise)
         understood = as_chosen(said, chosen)
         # An employee who writes down a complaint has heard the customer, and is believed.
         told = disruption is None and (raised.praise or raised.raised_by is None)
@@ -231,7 +231,6 @@ class Intake:
             reachable=policy.notify.reaches(raised.contact),
             sender_ref=self._sender_ref(source, "pe" if by_customer else "so"),
             understood=understood,
-            unsupported_language=not supported,
             policy=policy,
             policy_version=version,
             now=view.now,
@@ -246,16 +245,13 @@ class Intake:
 
     def _read(
         self, text: str, prefers: str | None, written_in: str | None, otherwise: Language
-    ) -> tuple[Language, bool, Understood]:
-        """The language to answer in, whether triage reads that of the words, and what they say.
-
-        Words may be in another language than the customer's.
-        """
+    ) -> tuple[Language, Understood]:
+        """The language to answer in, and what the words say, which may be in another language than the customer's."""
         answer_in = words_in = self._triage.language_of(text, prefers, otherwise)
         if prefers != written_in:
             words_in = self._triage.language_of(text, written_in, answer_in.language)
-        understood = self._triage.understand(text, words_in.language)
-        return answer_in.language, words_in.supported, understood
+        said = self._triage.understand(text, words_in.language)
+        return answer_in.language, said._replace(unsupported_language=not words_in.supported)
 
     def _sealed(self, raised: ComplaintRaised, seals: Seals) -> Sealed:
         contact, place = raised.contact, raised.place

@@ -29,9 +29,9 @@ _FORM = f"""<nav class="languages" aria-label="{{{{ say("form.languages") }}}}">
 {{{{ form.text }}}}</textarea>
 {_CHIPS.format(name="about", said="form.about")}
 {{% if place %}}{_CHIPS.format(name="place", said="form.place")}
-{{% endif %}}<label for="contact">{{{{ say("form.contact." ~ reached_by) }}}}</label>
-<p id="contact-why">{{{{ say("form.contact_why." ~ reached_by) }}}}</p>
-<input id="contact" name="contact" maxlength="254" autocomplete="{{{{ "tel" if reached_by == "sms" else "email" }}}}" value="{{{{ form.contact }}}}"{{{{ amiss("contact") or ' aria-describedby="contact-why"'|safe }}}}>
+{{% endif %}}<label for="contact">{{{{ contact }}}}</label>
+<p id="contact-why">{{{{ contact_why }}}}</p>
+<input id="contact" name="contact" maxlength="254" autocomplete="{{{{ autocomplete }}}}" value="{{{{ form.contact }}}}"{{{{ amiss("contact") or ' aria-describedby="contact-why"'|safe }}}}>
 <button class="yes">{{{{ say("form.send") }}}}</button></form>
 """
 _THANKS = """{% if promised_by %}<p class="standing" role="status">{{ say("mine.by", when=promised_by) }}</p>
@@ -117,7 +117,9 @@ class FormPage:
             once=once,
             languages=[(one, say(one, "language")) for one in Language],
             where=opened.where,
-            reached_by=opened.reached_by,
+            contact=say(language, f"form.contact.{opened.reached_by}"),
+            contact_why=say(language, f"form.contact_why.{opened.reached_by}"),
+            autocomplete="tel" if opened.reached_by == "sms" else "email",
             about=[
                 *((one.value, category_title(one, language)) for one in Category),
                 (PRAISE, say(language, "form.praise")),

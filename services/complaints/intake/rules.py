@@ -152,7 +152,6 @@ def receive(
     now: datetime,
     counts_for: str | None = None,
     disruption: Disruption | None = None,
-    unsupported_language: bool = False,
 ) -> tuple[ComplaintReceived, ComplaintTriaged]:
     """Record a new complaint and promise an answer, as its playbook says, before the customer leaves."""
     stay_ends_at = raised.stay_ends_at or profile.stay_ends_at
@@ -200,7 +199,7 @@ def receive(
             remedy=understood.remedy,
             flags=understood.flags,
             reasons=_reasons(understood),
-            unsupported_language=unsupported_language,
+            unsupported_language=understood.unsupported_language,
         ),
     )
 

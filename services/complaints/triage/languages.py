@@ -29,7 +29,7 @@ _FUNCTION_WORDS = {
 _LANGUAGE_OF_WORD = {w: language for language, ws in _FUNCTION_WORDS.items() for w in ws.split()}
 
 #: Words of ours that others have as well, as Dutch and German do: alone they say nothing.
-_SHARED = frozenset("was is in an we had of on op os ni".split())
+_SHARED = frozenset(["was", "is", "in", "an", "we", "had", "of", "on", "op", "os", "ni"])
 
 _LANGUAGE_OF_TAG = {"nb": Language.NB, "no": Language.NB, "nn": Language.NB, "sv": Language.SV}
 _LANGUAGE_OF_TAG |= {"da": Language.DA, "en": Language.EN}

@@ -370,11 +370,13 @@ def _matches(meanings: Sequence[_Meaning | None], tokens: Sequence[bytes]) -> li
     """Every row whose words are in the text, with the places at which it begins and ends."""
     found: list[Match] = []
     then: _Meaning | None = None
+    #: The patterns that words behind the place fit: most rows of several words lack their last one.
+    behind = {_GAP}
     for at in range(len(meanings) - 1, -1, -1):
         before, then = then, meanings[at]
         if then is None:
             continue
-        _, rows, phrases, gapped = then
+        fits, rows, phrases, gapped = then
         if rows:
             found += [(at, at + 1, row) for row in rows]
         if phrases and before is not None:
@@ -383,12 +385,14 @@ def _matches(meanings: Sequence[_Meaning | None], tokens: Sequence[bytes]) -> li
                     for row in phrases[number]:
                         if len(row.patterns) == 2:
                             found.append((at, at + 2, row))
-                        elif end := _end(row, 2, at + 2, meanings, tokens):
+                        elif row.patterns[-1] in behind and (
+                            end := _end(row, 2, at + 2, meanings, tokens)
+                        ):
                             found.append((at, end, row))
-        if gapped:
-            for row in gapped:
-                if end := _end(row, 1, at + 1, meanings, tokens):
-                    found.append((at, end, row))
+        for row in gapped:
+            if row.patterns[-1] in behind and (end := _end(row, 1, at + 1, meanings, tokens)):
+                found.append((at, end, row))
+        behind |= fits
     found.reverse()
     return found
 

@@ -68,7 +68,7 @@ class Understood(NamedTuple):
     """What the words of a complaint say; `safety` means that a person may be in danger.
 
     `subcategory` is the lexicon's name under the category, None for no further. `service` is the service that failed,
-    None if the words do not say. `scores` has what the words weigh, by subcategory ("baggage.lost") and by
+    None if the words do not say. `unsupported_language`: the words are in none of ours. `scores` has what the words weigh, by subcategory ("baggage.lost") and by
     category ("baggage").
     """
 
@@ -84,6 +84,7 @@ class Understood(NamedTuple):
     reasons: tuple[Because, ...] = ()
     scores: Mapping[str, float] = {}
     praise: Praise = Praise.MIXED
+    unsupported_language: bool = False
 
 
 def understand(text: str, language: str, lexicon: Lexicon) -> Understood:
@@ -265,22 +266,24 @@ def _praise(
     found: Found, flags: Sequence[Flag], scores: Mapping[str, float], remedy: Remedy | None
 ) -> Praise:
     """Whether the words do no more than praise: a particular that goes wrong, a wish or a question is more."""
-    bad = any(column in found.words for column in _BLAME)
-    particular = any("." in name and not name.endswith("." + GENERAL) for name in scores)
     wishes = remedy not in (None, Remedy.NOTHING)
-    if flags or bad or particular or wishes or found.asks:
+    if flags or wishes or found.asks or not _BLAME.isdisjoint(found.words):
+        return Praise.MIXED
+    if any("." in name and not name.endswith("." + GENERAL) for name in scores):
         return Praise.MIXED
     good = found.weights.get(("mood", "praise"), 0)
     return Praise.PLAIN if good >= PLAIN_FROM else Praise.BLAMELESS
 
 
 #: What stands in words that complain.
-_BLAME: Sequence[Column] = (
-    ("mood", "strong"),
-    ("mood", "weak"),
-    ("sign", "called_off"),
-    ("sign", "hours"),
-    ("sign", "contrast"),
+_BLAME: frozenset[Column] = frozenset(
+    {
+        ("mood", "strong"),
+        ("mood", "weak"),
+        ("sign", "called_off"),
+        ("sign", "hours"),
+        ("sign", "contrast"),
+    }
 )
 
 Choice = TypeVar("Choice", JourneyStep, Remedy)
@@ -314,6 +317,6 @@ def _reasons(
     for column in columns:
         if column in found.words:
             words, weight = found.words[column], found.weights[column]
-            sure = round(weight / (weight + _DOUBT), 2)
+            sure = weight / (weight + _DOUBT)
             reasons.append(Because(".".join(column), tuple(words[:SHOWN_MAX]), sure))
     return tuple(reasons)
