@@ -113,6 +113,7 @@ async def test_whatever_else_waits_has_its_turn_while_a_batch_is_decided(store):
     waiting = asyncio.create_task(people())
     inbox = Inbox(Heard.TOPIC, [Handler(Heard, deciding(decide))])
     await settler(store).settle_records(inbox, 0, heard(*["count"] * 20 * TURN_RECORDS))
+    await asyncio.sleep(0)  # one more turn, by which everything was decided
     waiting.cancel()
     assert decided == 20 * TURN_RECORDS
     assert longest <= TURN_RECORDS
