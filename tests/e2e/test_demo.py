@@ -165,7 +165,11 @@ def test_on_a_terminal_all_stays_up_until_ctrl_c_and_then_nothing_is_left():
             headers={"Authorization": f"Bearer {bearer}"},
         ).json()
         assert all(scope["left_minor"] for scope in may["scopes"]), "the viewer can give something"
-        (origin,) = re.findall(r"in a browser: (\S+)/app ", shown)
+        (origin,) = re.findall(r"an employee gives +(\S+)/app/ ", shown)
+        (form,) = re.findall(r"a guest says what happened +(\S+)", shown)
+        assert "</form>" in httpx.get(form).text
+        app = httpx.get(f"{origin}/app/")
+        assert ('id="app"' in app.text) is ("the rest works without it" not in shown), shown
         assert through_web(origin, VIEWER) == may, "the same by a sign-in in a browser"
         os.killpg(demo.pid, signal.SIGINT)
         rest = read(ours, None)
