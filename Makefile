@@ -128,13 +128,14 @@ manifests: contracts ## Write deploy/k8s/rendered again; needs kubectl
 
 IMAGE ?= service-check:dev
 # The first engine that answers builds; podman and buildah keep the health check only in docker's format.
-image: ## Build the image of all services; IMAGE=name:tag ENGINE=docker|podman|buildah BUILD="words for it"
+image: ## Build the phone app, and the image of all services; IMAGE=name:tag ENGINE=docker|podman|buildah BUILD="words for it"
 	@$(WITH_ENGINE) for engine in $(or $(ENGINE),$${ENGINE:-docker podman buildah}); do $$engine info >/dev/null 2>&1 && break; engine=; done; \
 	case "$$engine" in \
 	  "") echo "no container engine answers: start docker, podman or buildah" >&2; exit 1;; \
 	  docker) build="docker build";; \
 	  *) build="$$engine build --format docker";; \
 	esac; \
+	$(PYTHON) -m devstack.web || exit 1; \
 	$$build $$ENGINE_BUILD $(BUILD) -f deploy/images/Containerfile -t $(IMAGE) \
 	  --build-arg VERSION=$$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml) \
 	  --build-arg REVISION=$$(git rev-parse HEAD) .

@@ -18,6 +18,7 @@ from py3langid import langid
 
 from devstack import engine, stack
 from services.complaints.triage.languages import MODEL_LANGUAGES
+from services.web.settings import Settings as WebSettings
 from shared.contracts.catalogue import SERVICES
 from shared.contracts.complaints import Language
 from shared.ops import manifests
@@ -166,7 +167,17 @@ def test_the_image_is_made_of_the_product_alone() -> None:
     copied = re.findall(r"^COPY (?!--from)(.+) \S+$", text("deploy/images/Containerfile"), re.M)
     assert ignored[1] == "*"
     assert {part for line in copied for part in line.split()} == allowed
-    assert all((ROOT / one).exists() for one in allowed)
+    assert [one for one in allowed if not (ROOT / one).exists()] in ([], ["web/dist"]), "is built"
+
+
+def test_the_image_has_the_phone_app_where_web_looks_for_it() -> None:
+    """It is built before an engine is asked for anything, and `web` needs no setting to find it."""
+    recipe = text("deploy/images/Containerfile")
+    place = WebSettings.model_fields["web_dist"].default
+    (workdir,) = re.findall(r"^WORKDIR (.+)$", recipe, re.M)
+    assert f"COPY web/dist {workdir}/{place}\n" in recipe
+    _, _, command = text("Makefile").partition("\nimage:")
+    assert 0 < command.index("-m devstack.web || exit 1") < command.index("$$build $$ENGINE_BUILD")
 
 
 def test_the_command_says_when_no_engine_answers() -> None:
