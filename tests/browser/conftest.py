@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import subprocess
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import pytest_asyncio
 
+from devstack import web
 from devstack.stack import Stack
 from shared.contracts.complaints import Language
 from shared.contracts.policy import Policy
@@ -35,7 +37,7 @@ FLAGS += ["--disable-component-update", "--disable-sync", "--disable-dev-shm-usa
 #: What serves the pages, by the beginnings of their paths, as deploy/proxy/nginx.conf has it.
 SERVES = {
     "/c/": "complaints", "/m/": "complaints", "/f/": "notifier", "/s/": "notifier",
-    "/o/": "compensation",
+    "/o/": "compensation", "/k/": "compensation",
 }  # fmt: skip
 
 
@@ -45,6 +47,19 @@ def chromium() -> str:
     if found is None:
         pytest.skip("no chromium: `apt-get install chromium`, or CHROMIUM=path of one")
     return found
+
+
+@pytest.fixture(scope="session")
+def built() -> None:
+    """The built app; skips where npm is missing or reaches no registry, and says so."""
+    if shutil.which("npm") is None:
+        pytest.skip("no npm: the phone app is not built; `make web` builds it")
+    try:
+        web.build()
+    except subprocess.CalledProcessError as fault:
+        if fault.cmd[-1] == "build":
+            raise
+        pytest.skip("npm reaches no registry: the phone app is not built")
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

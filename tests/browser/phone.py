@@ -10,6 +10,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from joserfc.jwk import ECKey
+from pydantic_core import to_json
+
+from services.web.sessions.rules import IDLE, WHOLE
 from shared.runtime.http.server import http_server
 from shared.testing.clock import START
 from tests.browser.guest import PHONE, PICTURES, SMALL
@@ -28,6 +32,27 @@ POLICY = (
 )
 #: What Chromium says of answers and networks that a test asked for.
 ASKED_FOR = ("Failed to load resource", "net::ERR")
+#: Everything that the phone keeps of drafts and of who is signed in.
+STORED = """
+async () => {
+  const database = await new Promise(done => {
+    const asked = indexedDB.open("service-check");
+    asked.onsuccess = () => done(asked.result);
+  });
+  const stores = {};
+  const text = [];
+  for (const name of database.objectStoreNames) {
+    const all = await new Promise(done => {
+      const asked = database.transaction(name).objectStore(name).getAll();
+      asked.onsuccess = () => done(asked.result);
+    });
+    stores[name] = all.length;
+    for (const one of all) text.push(JSON.stringify(one) + new TextDecoder("latin1").decode(one.words));
+  }
+  database.close();
+  return {stores, text, rest: JSON.stringify({...localStorage, ...sessionStorage})};
+}
+"""
 
 
 class Front:
@@ -35,18 +60,32 @@ class Front:
 
     def __init__(self, aboard: Aboard) -> None:
         self.aboard = aboard
-        self.employee = "e-ingrid"
-        self.signed_out = False
+        self.keys: dict[str, dict[str, Any]] = {}
+        self.sign_in("e-ingrid")
         #: Answers that the services gave and that got lost on the way.
         self.lost = 0
 
+    def sign_in(self, employee: str, *, shared: bool = False) -> None:
+        """Somebody signs in at the device."""
+        self.employee, self.signed_out = employee, False
+        self.keys.setdefault(employee, ECKey.generate_key("P-256").as_dict(private=True))
+        self.session = {
+            "subject": employee,
+            "ends_at": (self.aboard.clock() + WHOLE).isoformat(),
+            "idle_s": int(IDLE.total_seconds()) if shared else None,
+            "key": self.keys[employee],
+        }
+
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         path = str(scope["path"])
-        if not path.startswith("/api/"):
+        if not path.startswith(("/api/", "/session/key")):
             await self._file(path, send)
             return
-        if self.signed_out:
+        if self.signed_out or self.session["ends_at"] <= self.aboard.clock().isoformat():
             await answer(send, 401, b"{}", "application/problem+json")
+            return
+        if path == "/session/key":
+            await answer(send, 200, to_json(self.session), "application/json")
             return
         _, _, name, rest = path.split("/", 3)
         bearer = self.aboard.bearer(self.employee).encode()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from collections.abc import AsyncIterator
 from http import HTTPStatus
 from itertools import count
@@ -13,28 +11,14 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
-from devstack import web
 from shared.contracts.complaints import Language
 from shared.runtime.words import say
-from tests.browser.phone import Employee
+from tests.browser.phone import STORED, Employee
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-
-
-@pytest.fixture(scope="session")
-def built() -> None:
-    """The built app; skips where npm is missing or reaches no registry, and says so."""
-    if shutil.which("npm") is None:
-        pytest.skip("no npm: the phone app is not built; `make web` builds it")
-    try:
-        web.build()
-    except subprocess.CalledProcessError as fault:
-        if fault.cmd[-1] == "build":
-            raise
-        pytest.skip("npm reaches no registry: the phone app is not built")
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -103,7 +87,7 @@ async def test_what_is_given_without_a_network_is_a_draft_and_given_once_when_it
     await employee.sees("Waits for a network, not given yet")
     assert await employee.given() == []
     await employee.page.reload()
-    await employee.sees("Waits for a network, not given yet")
+    await employee.sees("1 draft is sealed until there is a network again.")
     await employee.context.set_offline(False)
     await employee.sees("Show")
     assert len(await employee.given()) == 1
@@ -151,6 +135,8 @@ async def test_a_draft_of_yesterday_is_not_given(employee: Employee) -> None:
     await employee.taps("Keep until you are online")
     await employee.sees("Waits for a network, not given yet")
     await employee.later(hours=25)
+    await employee.sees("You can sign in as soon as there is a network.")
+    employee.front.sign_in("e-ingrid")
     await employee.context.set_offline(False)
     await employee.page.reload()
     await employee.sees("Too old, was not given")
@@ -169,17 +155,17 @@ async def test_a_draft_is_not_shown_to_another_employee_and_holds_no_words_in_cl
     await employee.taps("Give now")
     await employee.sees("Waits for a network, not given yet")
     kept = await employee.page.evaluate(STORED)
-    assert "drafts" in kept
-    assert "canary" not in kept
-    employee.front.employee = "e-noor"
+    assert kept["stores"] == {"drafts": 1}
+    assert "canary" not in str(kept)
+    assert '"d"' not in str(kept), "the half of the key that opens is not on the device"
     employee.front.signed_out = True
     await employee.context.set_offline(False)
     await employee.page.wait_for_url("**/sign-in?next=*")
-    employee.front.signed_out = False
+    employee.front.sign_in("e-noor")
     await employee.opens("drafts")
     await employee.sees("Nothing waits.")
     assert await employee.given() == []
-    employee.front.employee = "e-ingrid"
+    employee.front.sign_in("e-ingrid")
     await employee.opens()
     await employee.page.reload()
     await employee.opens("drafts")
@@ -187,21 +173,34 @@ async def test_a_draft_is_not_shown_to_another_employee_and_holds_no_words_in_cl
     assert len(await employee.given()) == 1
 
 
-#: Everything that the phone keeps, as text.
-STORED = """
-async () => {
-  const database = await new Promise(done => {
-    const asked = indexedDB.open("service-check");
-    asked.onsuccess = () => done(asked.result);
-  });
-  const all = await new Promise(done => {
-    const asked = database.transaction("drafts").objectStore("drafts").getAll();
-    asked.onsuccess = () => done(asked.result);
-  });
-  const text = all.map(one => new TextDecoder().decode(one.words)).join();
-  return JSON.stringify({drafts: text, rest: {...localStorage}});
-}
-"""
+async def test_a_shared_device_locks_without_a_network_and_keeps_the_draft_for_its_employee(
+    employee: Employee,
+) -> None:
+    employee.front.sign_in("e-ingrid", shared=True)
+    await employee.opens()
+    await employee.page.evaluate("navigator.serviceWorker.ready.then(() => undefined)")
+    await employee.context.set_offline(True)
+    await employee.taps("Food and service")
+    await employee.page.locator("a.best").click()
+    await employee.page.locator("#note").fill("canary-of-a-guest")
+    await employee.later(minutes=14)
+    await employee.taps("Keep until you are online")
+    await employee.sees("Waits for a network, not given yet")
+    await employee.later(minutes=16)
+    await employee.sees("You can sign in as soon as there is a network.")
+    await employee.looks("locked")
+    await employee.page.mouse.click(100, 100)
+    await employee.page.reload()
+    await employee.sees("You can sign in as soon as there is a network.")
+    await employee.context.set_offline(False)
+    await employee.page.wait_for_url("**/sign-in?next=*")
+    employee.front.sign_in("e-noor", shared=True)
+    await employee.opens("drafts")
+    await employee.sees("Nothing waits.")
+    employee.front.sign_in("e-ingrid", shared=True)
+    await employee.page.reload()
+    await employee.sees("Show")
+    assert len(await employee.given()) == 1
 
 
 async def test_at_the_limit_what_fits_is_one_tap_away(employee: Employee) -> None:

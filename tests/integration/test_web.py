@@ -288,6 +288,54 @@ async def test_no_more_than_twenty_sessions_are_one_person_s(web: Web):
     assert not await signed_in(first)
 
 
+# The key of drafts
+
+
+async def key_of(browser: Browser) -> dict[str, str]:
+    answer = await browser.get("/session/key")
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["cache-control"] == "no-store"
+    key: dict[str, str] = answer.json()["key"]
+    return key
+
+
+async def test_the_key_of_drafts_is_the_employee_s_at_every_device_and_sign_in(web: Web):
+    here, there, other = [await web.sign_in(who) for who in ("e-ingrid", "e-ingrid", "e-jonas")]
+    key = await key_of(here)
+    assert key.keys() == {"kty", "crv", "x", "y", "d"}
+    assert await key_of(there) == key
+    assert await key_of(other) != key
+    await here.post("/sign-out?everywhere=1")
+    assert await key_of(await web.sign_in("e-ingrid")) == key
+
+
+async def test_the_key_of_drafts_is_for_a_session_and_for_a_page_of_ours(web: Web):
+    browser = await web.sign_in()
+    kept = dict(browser.cookies)
+    headers = {"Sec-Fetch-Site": "cross-site"}
+    assert await reason(await browser.get("/session/key", headers=headers), 403) == "cross_site"
+    await browser.post("/sign-out")
+    for cookies in (kept, {}):
+        browser.cookies = dict(cookies)
+        assert await reason(await browser.get("/session/key"), 401) == "not_signed_in"
+
+
+async def test_the_key_of_drafts_ends_long_after_the_drafts(web: Web, store: str):
+    browser = await web.sign_in()
+    await key_of(browser)
+    with redis.Redis.from_url(store) as client:
+        (place,) = client.keys("web:*drafts:*")
+        client.expire(place, 60)
+        await key_of(browser)
+        assert 71 * 3600 < client.ttl(place) <= 72 * 3600
+
+
+async def test_two_devices_that_ask_first_at_once_get_one_key(web: Web):
+    browsers = [await web.sign_in() for _ in range(5)]
+    keys = await asyncio.gather(*(key_of(one) for one in browsers))
+    assert all(key == keys[0] for key in keys)
+
+
 # Tokens
 
 

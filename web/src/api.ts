@@ -67,6 +67,19 @@ async function ask(url: string, init: RequestInit): Promise<Response> {
   return answer;
 }
 
+/** The session, as `web` tells it, with the key that opens the person's drafts. */
+export interface SignedIn {
+  subject: string;
+  ends_at: string;
+  idle_s: number | null;
+  key: JsonWebKey;
+}
+
+/** Who is signed in; throws Away or Refused. */
+export async function signed_in(): Promise<SignedIn> {
+  return (await (await ask("/session/key", {})).json()) as SignedIn;
+}
+
 /** Read `/api/<service>/v1/<path>`; throws Away or Refused. */
 export async function read<T>(service: Service, path: string, language: string): Promise<T> {
   const url = `/api/${service}/v1/${path}`;

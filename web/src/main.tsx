@@ -1,7 +1,7 @@
 /** The phone app: which screen, and what happens at its opening and when the network is back. */
 import { render } from "preact";
 import { useEffect } from "preact/hooks";
-import { notice, refresh } from "./desk";
+import { notice, online, refresh } from "./desk";
 import { replay } from "./drafts/giving";
 import { Tabs } from "./parts";
 import { route } from "./route";
@@ -12,10 +12,12 @@ import { Drafts } from "./screens/drafts";
 import { Give } from "./screens/give";
 import { Inbox } from "./screens/inbox";
 import { Limit } from "./screens/limit";
+import { Locked } from "./screens/locked";
 import { Me } from "./screens/me";
 import { Redeem } from "./screens/redeem";
 import { Sheet } from "./screens/sheet";
 import { What } from "./screens/what";
+import { asked, hear_session, locked, look, touch } from "./session";
 import { language, speak } from "./words";
 
 /** The working screens of a gift have no tabs: the thumb belongs to the gift. */
@@ -50,7 +52,17 @@ function Shown() {
   }
 }
 
+/** How often the app looks whether it was left alone for too long. */
+const LOOK_MS = 15_000;
+
 function App() {
+  if (locked.value) {
+    return (
+      <div key={language.value} class="app">
+        {asked.value && <Locked />}
+      </div>
+    );
+  }
   return (
     <div key={language.value} class="app">
       <Shown />
@@ -59,15 +71,27 @@ function App() {
   );
 }
 
+/** Hear what the services say now, and send what waits. */
+async function again(): Promise<void> {
+  if (!locked.value) {
+    if (look()) return;
+    await Promise.all([hear_session(), refresh()]);
+  } else {
+    online.value = navigator.onLine;
+    await hear_session();
+    if (!locked.value) await refresh();
+  }
+  if (!locked.value) await replay();
+}
+
 async function start(): Promise<void> {
   await speak(language.value);
   render(<App />, document.getElementById("app") as HTMLElement);
-  // Once by itself, so that `me` is known before drafts are looked for.
-  await refresh();
-  await replay();
-  const again = (): void => void refresh().then(replay);
-  addEventListener("online", again);
-  document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && again());
+  addEventListener("online", () => void again());
+  document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && void again());
+  for (const one of ["pointerdown", "keydown"]) addEventListener(one, touch, { passive: true, capture: true });
+  setInterval(look, LOOK_MS);
+  await again();
   if ("serviceWorker" in navigator) await navigator.serviceWorker.register("/app/worker.js", { type: "module" });
 }
 

@@ -2,8 +2,7 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { as_of, inbox, notice, online, site } from "./desk";
-import { drafts } from "./drafts/giving";
-import { undecided } from "./drafts/rules";
+import { waiting } from "./drafts/giving";
 import { Icon, type IconName } from "./icons";
 import { route, to } from "./route";
 import { moment, say } from "./words";
@@ -47,13 +46,13 @@ export function Screen(props: { title: string; back?: string; lead?: string; foo
 
 /** Whether what is shown is fresh, and how many drafts wait. */
 function Standing() {
-  const waiting = undecided(drafts.value, Date.now());
+  const count = waiting();
   const stale = !online.value || (as_of.value > 0 && Date.now() - as_of.value > STALE_MS);
   return (
     <div class="standing">
-      {waiting > 0 && (
+      {count > 0 && (
         <a class="pill" href={to("drafts")}>
-          {say("app.drafts.count", { count: waiting })}
+          {say("app.drafts.count", { count })}
         </a>
       )}
       {stale && (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request, Response
@@ -9,7 +10,14 @@ from pydantic_core import to_json
 from starlette.responses import HTMLResponse, RedirectResponse
 
 from services.web.sessions.handlers import COOKIE_S, SIGN_IN_S, Sessions
-from services.web.sessions.rules import HOME, IDLE, may_read, may_write, path_of_ours
+from services.web.sessions.rules import (
+    HOME,
+    IDLE,
+    Session,
+    may_read,
+    may_write,
+    path_of_ours,
+)
 from shared.contracts.reasons import Reason
 from shared.runtime.faults import Rejected
 from shared.runtime.http.answers import JSON, NO_STORE
@@ -101,19 +109,31 @@ def routes(sessions: Sessions, origin: str) -> APIRouter:
         """Who is signed in, and until when; never a token."""
         refuse_others(request, origin)
         found = await sessions.current(request.cookies.get(COOKIE, ""))
-        who = found.who
-        body = {
-            "subject": who.subject,
-            "kind": who.kind,
-            "site": who.site,
-            "name": who.name,
-            "ends_at": found.ends_at.isoformat(),
-            "shared": found.shared,
-            "idle_s": int(IDLE.total_seconds()) if found.shared else None,
-        }
+        return Response(to_json(_told(found)), headers=NO_STORE, media_type=JSON)
+
+    @router.get("/session/key")
+    async def key(request: Request) -> Response:
+        """The same, with the key pair that opens the person's drafts, for a page that keeps it in memory."""
+        refuse_others(request, origin)
+        found = await sessions.current(request.cookies.get(COOKIE, ""))
+        body = {**_told(found), "key": await sessions.drafts_key(found.who)}
         return Response(to_json(body), headers=NO_STORE, media_type=JSON)
 
     return router
+
+
+def _told(session: Session) -> dict[str, Any]:
+    """What a browser is told of its session."""
+    who = session.who
+    return {
+        "subject": who.subject,
+        "kind": who.kind,
+        "site": who.site,
+        "name": who.name,
+        "ends_at": session.ends_at.isoformat(),
+        "shared": session.shared,
+        "idle_s": int(IDLE.total_seconds()) if session.shared else None,
+    }
 
 
 def _choice(request: Request, after: str) -> Response:

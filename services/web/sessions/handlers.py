@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,9 +11,11 @@ from hmac import compare_digest
 from typing import Any
 
 from authlib.common.security import generate_token
+from joserfc.jwk import ECKey
 
 from services.web.sessions.issuer import Issuer
 from services.web.sessions.rules import (
+    DRAFTS_KEY_KEPT,
     WHOLE,
     Session,
     Tokens,
@@ -92,6 +95,15 @@ class Sessions:
         if session.shared:
             await self._store.keep(one, kept_s(session, now))
         return await self._renew(one, session) if to_renew(session, now) else session
+
+    async def drafts_key(self, who: Who) -> dict[str, Any]:
+        """The key pair that a person's drafts are sealed for (JWK), at every device the same; raises Unavailable."""
+        made = ECKey.generate_key("P-256", private=True).as_dict(private=True)
+        point = {name: made[name] for name in ("kty", "crv", "x", "y", "d")}
+        kept_s = int(DRAFTS_KEY_KEPT.total_seconds())
+        found = await self._store.drafts_key(person_of(who), json.dumps(point).encode(), kept_s)
+        key: dict[str, Any] = json.loads(found)
+        return key
 
     async def still(self, one: str) -> bool:
         """Whether the session goes on, without using it; raises Unavailable."""

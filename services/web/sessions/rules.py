@@ -11,6 +11,8 @@ WHOLE = timedelta(hours=12)
 IDLE = timedelta(minutes=15)
 #: A token is renewed while it is still good for a request and its answer.
 RENEW_BEFORE = timedelta(seconds=60)
+#: From its last use. A draft ends after 24 h, and what became of it is shown for 24 h more.
+DRAFTS_KEY_KEPT = timedelta(hours=72)
 #: Where a sign-in leads if nothing was asked for.
 HOME = "/app/"
 #: Where it may lead: to a page for those who are signed in.

@@ -158,6 +158,16 @@ class SessionStore:
         places = await _asked(self._redis.zrange(of_person, 0, -1))
         await self._remove([str(place, "ascii") for place in places], of_person)
 
+    async def drafts_key(self, person: str, made: bytes, kept_s: int) -> bytes:
+        """The key of a person's drafts, kept so long from now: the one that is there, else `made`; raises Unavailable."""
+        place = f"{PREFIX}drafts:{sha256(person.encode()).hexdigest()}"
+        async with self._redis.pipeline(transaction=True) as all_of_it:
+            all_of_it.set(place, made, nx=True)
+            all_of_it.expire(place, kept_s)
+            all_of_it.get(place)
+            *_, found = await _asked(all_of_it.execute())
+        return bytes(found)
+
     async def answers(self) -> bool:
         """Whether Redis answers."""
         try:

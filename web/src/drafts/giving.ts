@@ -2,27 +2,30 @@
 import { signal } from "@preact/signals";
 import { Away, Refused, write } from "../api";
 import type { DoesNotFit, Given, Wish } from "../api";
-import { hear_authority, me, online } from "../desk";
-import { DeviceKeys } from "./keys";
-import { type Draft, is_over, standing } from "./rules";
-import { DraftStore, opened } from "./store";
+import { hear_authority, online } from "../desk";
+import { keys } from "../session";
+import { type Draft, is_over, standing, undecided } from "./rules";
+import { type Database, DraftStore, opened } from "./store";
 
 /** All drafts of the employee who is signed in, the newest first. */
 export const drafts = signal<Draft[]>([]);
+/** How many more are here that cannot be opened before the server is asked for the key. */
+export const sealed = signal(0);
 
-let store: DraftStore | null = null;
+/** How many drafts are still to be decided: what a sign-out would lose. */
+export const waiting = (): number => undecided(drafts.value, Date.now()) + sealed.value;
+
+let database: Database | null = null;
 
 async function stored(): Promise<DraftStore> {
-  const employee = me.value?.employee_id ?? "";
-  if (store?.employee !== employee) {
-    const database = await opened();
-    store = new DraftStore(database, new DeviceKeys(database), employee);
-  }
-  return store;
+  database ??= await opened();
+  return new DraftStore(database, keys());
 }
 
 async function show(): Promise<void> {
-  drafts.value = await (await stored()).all();
+  const found = await (await stored()).all();
+  drafts.value = found.drafts;
+  sealed.value = found.sealed;
 }
 
 /** One page sends at a time; the key would keep a second one from giving twice, but would wait in vain. */
@@ -59,7 +62,8 @@ export async function replay(): Promise<void> {
   await alone(async () => {
     const now = Date.now();
     const held = await stored();
-    for (const draft of (await held.all()).reverse()) {
+    await held.tidy(now);
+    for (const draft of (await held.all()).drafts.reverse()) {
       if (is_over(draft, now)) await held.drop(draft.key);
       else if (standing(draft, now) === "waiting" && !(await send(draft)).given && !online.value) break;
     }

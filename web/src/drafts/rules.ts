@@ -8,6 +8,8 @@ export const ASK_AFTER_MS = 30 * MINUTE_MS;
 export const ENDS_AFTER_MS = 24 * 60 * MINUTE_MS;
 /** How long an outcome stays in the list. */
 const KEPT_FOR_MS = ENDS_AFTER_MS;
+/** After this nobody is shown a draft; the server keeps the key that opens it longer. */
+export const GONE_AFTER_MS = ENDS_AFTER_MS + KEPT_FOR_MS;
 
 export interface Draft {
   /** The idempotency key, which is also its name. */
@@ -38,10 +40,12 @@ export function standing(draft: Draft, now: number): Standing {
   return now - (draft.confirmed ?? draft.made) >= ASK_AFTER_MS ? "asking" : "waiting";
 }
 
+/** Whether it was answered, in whatever way. */
+export const is_done = (draft: Draft): boolean => Boolean(draft.given ?? draft.unfit ?? draft.refused);
+
 /** Whether it can go from the list: what waits never does by itself. */
 export function is_over(draft: Draft, now: number): boolean {
-  const done = draft.given || draft.unfit || draft.refused;
-  return now - draft.made >= (done ? KEPT_FOR_MS : ENDS_AFTER_MS + KEPT_FOR_MS);
+  return now - draft.made >= (is_done(draft) ? KEPT_FOR_MS : GONE_AFTER_MS);
 }
 
 /** How many are still to be decided: what a sign-out would lose. */

@@ -1,21 +1,27 @@
 /** Drafts on the device: sealed, one employee's never opened for another. */
 import { type IDBPDatabase, openDB } from "idb";
-import type { Keys } from "./keys";
-import type { Draft } from "./rules";
+import { type Keys, open, type Sealed, seal } from "./keys";
+import { type Draft, GONE_AFTER_MS, is_done } from "./rules";
 
 export type Database = IDBPDatabase;
 
-interface Sealed {
+/** What is on the device of one draft. */
+interface Kept extends Sealed {
   employee: string;
-  iv: Uint8Array<ArrayBuffer>;
-  words: ArrayBuffer;
+  /** When it was made, in milliseconds. */
+  made: number;
+  /** Whether it was answered. */
+  done: boolean;
 }
 
+/** The first version sealed under keys that lay beside the drafts. */
+const VERSION = 2;
+
 export const opened = (): Promise<Database> =>
-  openDB("service-check", 1, {
+  openDB("service-check", VERSION, {
     upgrade(database) {
+      for (const name of [...database.objectStoreNames]) database.deleteObjectStore(name);
       database.createObjectStore("drafts");
-      database.createObjectStore("keys");
     },
   });
 
@@ -23,31 +29,37 @@ export class DraftStore {
   constructor(
     private readonly database: Database,
     private readonly keys: Keys,
-    readonly employee: string,
   ) {}
 
   /** Keep a draft; when this returns it outlives a reload. */
   async put(draft: Draft): Promise<void> {
-    const iv = crypto.getRandomValues(new Uint8Array(12));
-    const key = await this.keys.of(this.employee);
-    const words = await crypto.subtle.encrypt({ name: "AES-GCM", iv }, key, new TextEncoder().encode(JSON.stringify(draft)));
-    await this.database.put("drafts", { employee: this.employee, iv, words } satisfies Sealed, draft.key);
+    const { made } = draft;
+    const kept = { employee: this.keys.employee, made, done: is_done(draft), ...(await seal(this.keys, JSON.stringify(draft))) };
+    await this.database.put("drafts", kept satisfies Kept, draft.key);
   }
 
-  /** This employee's drafts, the newest first. */
-  async all(): Promise<Draft[]> {
-    const sealed = ((await this.database.getAll("drafts")) as Sealed[]).filter((one) => one.employee === this.employee);
-    const key = await this.keys.of(this.employee);
-    const found = await Promise.all(
-      sealed.map(async ({ iv, words }) => {
-        const bytes = await crypto.subtle.decrypt({ name: "AES-GCM", iv }, key, words);
-        return JSON.parse(new TextDecoder().decode(bytes)) as Draft;
-      }),
-    );
-    return found.sort((a, b) => b.made - a.made);
+  /** This employee's drafts, the newest first, and how many more wait that cannot be opened now. */
+  async all(): Promise<{ drafts: Draft[]; sealed: number }> {
+    const mine = ((await this.database.getAll("drafts")) as Kept[]).filter((one) => one.employee === this.keys.employee);
+    const drafts: Draft[] = [];
+    let sealed = 0;
+    for (const one of mine) {
+      const words = await open(this.keys, one);
+      if (words !== null) drafts.push(JSON.parse(words) as Draft);
+      else if (!one.done) sealed += 1;
+    }
+    return { drafts: drafts.sort((a, b) => b.made - a.made), sealed };
   }
 
   drop(key: string): Promise<void> {
     return this.database.delete("drafts", key);
+  }
+
+  /** Let go what nobody is shown any more, whoever made it. */
+  async tidy(now: number): Promise<void> {
+    for (const key of await this.database.getAllKeys("drafts")) {
+      const one = (await this.database.get("drafts", key)) as Kept | undefined;
+      if (one && now - one.made >= GONE_AFTER_MS) await this.database.delete("drafts", key);
+    }
   }
 }

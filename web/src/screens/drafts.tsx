@@ -1,6 +1,6 @@
 /** DRAFTS: what waits for the network, what is asked for once more, and what became of the others. */
 import { site } from "../desk";
-import { confirm, drafts, drop, replay } from "../drafts/giving";
+import { confirm, drafts, drop, replay, sealed } from "../drafts/giving";
 import { type Draft, standing } from "../drafts/rules";
 import { Nothing, Screen } from "../parts";
 import { go, to } from "../route";
@@ -10,7 +10,8 @@ export function Drafts() {
   const now = Date.now();
   return (
     <Screen title={say("app.drafts.title")} back={to("")} lead={say("app.drafts.lead")}>
-      {drafts.value.length === 0 && <Nothing words={say("app.drafts.none")} />}
+      {sealed.value > 0 && <p class="notice">{say("app.drafts.sealed", { count: sealed.value })}</p>}
+      {drafts.value.length + sealed.value === 0 && <Nothing words={say("app.drafts.none")} />}
       <div class="rows">
         {drafts.value.map((one) => (
           <One key={one.key} draft={one} now={now} />

@@ -2,8 +2,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { Away, type Check, read, Refused, SIGN_IN, SIGN_OUT, tap } from "../api";
 import { authority, heard, hear_authority, me, notice, refresh, site } from "../desk";
-import { drafts } from "../drafts/giving";
-import { undecided } from "../drafts/rules";
+import { waiting } from "../drafts/giving";
 import { Icon } from "../icons";
 import { Choices, Nothing, Screen } from "../parts";
 import { to } from "../route";
@@ -119,9 +118,9 @@ function Today() {
 /** A sign-out clears the device, so what waits is said first. */
 function SignOut() {
   const [sure, ask] = useState(false);
-  const waiting = undecided(drafts.value, Date.now());
+  const count = waiting();
   const leave = async (): Promise<void> => {
-    if (waiting && !sure) return ask(true);
+    if (count && !sure) return ask(true);
     const answer = await fetch(SIGN_OUT, { method: "POST" }).catch(() => null);
     if (!answer?.ok) {
       notice.value = say("app.away");
@@ -133,7 +132,7 @@ function SignOut() {
   };
   return (
     <button type="button" class={sure ? "plain danger" : "quiet-button"} onClick={() => void leave()}>
-      {sure ? say("app.me.sign_out_loses", { count: waiting }) : say("app.me.sign_out")}
+      {sure ? say("app.me.sign_out_loses", { count }) : say("app.me.sign_out")}
     </button>
   );
 }
