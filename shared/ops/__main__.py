@@ -15,6 +15,7 @@ from shared.ops import (
     docs,
     fingerprint,
     manifests,
+    places,
     policy,
     raising,  # noqa: F401 - a command of `topics`, which it imports
     rebuild,
@@ -35,6 +36,7 @@ for group in (
     status,
     topics,
     policy,
+    places,
     roster,
     dlq,
     rebuild,

@@ -113,20 +113,27 @@ def _most_affordable(policy: Policy) -> tuple[int, str]:
     )
 
 
-def last_version(site: str, bootstrap: Broker | str) -> int:
-    """The version of the site's policy on the topic, 0 if it has none. Blocks.
+def newest(site: str, bootstrap: Broker | str) -> PolicyPublished | None:
+    """The site's policy on the topic with the highest version; None if it has none. Blocks.
 
     Raises LookupError without the topic, TimeoutError when it cannot be read to its end in time,
     and ValidationError when a record there is not a policy.
     """
     return max(
         (
-            Event[PolicyPublished].model_validate_json(value).data.version
+            Event[PolicyPublished].model_validate_json(value).data
             for key, value in topics.records(PolicyPublished.TOPIC, bootstrap)
             if key == site
         ),
-        default=0,
+        key=lambda fact: fact.version,
+        default=None,
     )
+
+
+def last_version(site: str, bootstrap: Broker | str) -> int:
+    """The version of the site's policy on the topic, 0 if it has none. Blocks; raises as `newest`."""
+    found = newest(site, bootstrap)
+    return 0 if found is None else found.version
 
 
 def publish(path: Path, bootstrap: Broker | str, *, now: datetime | None = None) -> int:

@@ -118,7 +118,7 @@ def test_a_fault_in_a_language_is_found_and_located(name: str) -> None:
 def sources() -> dict[Path, str]:
     return {
         path: path.read_text(encoding="utf-8")
-        for folder in ("services", "shared/runtime")
+        for folder in ("services", "shared/runtime", "shared/ops")
         for path in (ROOT / folder).rglob("*.py")
     }
 
