@@ -47,7 +47,7 @@ from shared.runtime.http.face import Compressed
 from shared.runtime.kafka.history import ReadHistory, read_history
 from shared.runtime.policies import POLICY_FOLDS
 from shared.runtime.privacy.keys import KEY_FOLDS, Keys
-from shared.runtime.privacy.links import FEEDBACK, OFFER, Tokens, check_link, offer_link
+from shared.runtime.privacy.links import CODE, FEEDBACK, OFFER, Tokens, check_link, offer_link
 from shared.runtime.service import App, Runtime, utc_now
 
 #: Compressing a smaller answer costs more than it saves.
@@ -117,6 +117,7 @@ def build(
             answers,
             links,
             partial(offer_link, links, settings.public_url),
+            Tokens(vault.derive(CODE), CODE, now),
             Page(),
         ),
         redemptions_api.routes(face, redemptions),

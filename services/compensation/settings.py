@@ -11,7 +11,9 @@ class Settings(RuntimeSettings):
     """Settings of compensation."""
 
     public_url: str = Field(
-        "http://127.0.0.1", max_length=200, description="The base URL of the links to offers."
+        "http://127.0.0.1",
+        max_length=200,
+        description="The base URL of the links to offers and to codes.",
     )
     answers_url: str = Field(
         "http://127.0.0.1",

@@ -73,6 +73,7 @@ from shared.runtime.mailboxes import load
 from shared.runtime.policies import POLICY_FOLDS
 from shared.runtime.privacy.keys import KEY_FOLDS, Keys
 from shared.runtime.privacy.links import (
+    CODE,
     FEEDBACK,
     MINE,
     OFFER,
@@ -131,10 +132,11 @@ def build(
     parts = Runtime(settings, DOMAIN, now=now, store=store)
     answers = Tokens(parts.vault.derive(FEEDBACK), FEEDBACK, now)
     choices = Tokens(parts.vault.derive(OFFER), OFFER, now)
+    codes = Tokens(parts.vault.derive(CODE), CODE, now)
     preferences = Tokens(parts.vault.derive(PREFERENCES), PREFERENCES, now)
     seen = Tokens(parts.vault.derive(SEEN_LINK), SEEN_LINK, now)
     surveys = Tokens(parts.vault.derive(SURVEY), SURVEY, now)
-    links = Links(answers, settings.public_url, choices, settings.offers_url, seen, surveys)
+    links = Links(answers, settings.public_url, choices, codes, settings.offers_url, seen, surveys)
     mine = Tokens(parts.vault.derive(MINE), MINE, now)
     wording, keys = Wording(), Keys(parts.vault)
     mailboxes = load(settings.mailboxes) if settings.mailboxes else {}

@@ -36,7 +36,7 @@ class Settings(RuntimeSettings):
     offers_url: str = Field(
         "http://127.0.0.1",
         max_length=200,
-        description="What links to offers begin with: compensation's public_url.",
+        description="What links to offers and to codes begin with: compensation's public_url.",
     )
     complaints_url: str = Field(
         "http://127.0.0.1",

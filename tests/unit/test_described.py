@@ -222,7 +222,10 @@ async def hear(aboard: Aboard) -> None:
     bodies = "\n".join(letter.body for letter in aboard.postbox.letters)
     link = re.findall(r"/f/\S+", bodies)[0]
     async with aboard.http("notifier", "") as customer:
-        await customer.get(link)
+        page = await customer.get(link)
+        code = re.findall(r'href="http://[^"/]+(/k/[^"]+)"', page.text)[0]
+        async with aboard.http("compensation", "") as till:
+            await till.get(code)
         for said, form in (("yes", ""), ("yes", ""), ("yes", "text/html"), ("no", "")):
             await customer.post(f"{link}/{said}", headers={"Accept": form})
         forget_answers(aboard.stores["notifier"])

@@ -43,6 +43,7 @@ from shared.runtime.faults import Rejected, Unavailable
 from shared.runtime.kafka.inbox import Record
 from shared.runtime.privacy.links import (
     ANSWERED_WITHIN,
+    CODE,
     FEEDBACK,
     OFFER,
     SEEN,
@@ -208,7 +209,8 @@ def test_a_story_is_whole_in_whichever_order_its_facts_are_heard():
 def links_of(secret: bytes, clock: Clock) -> Links:
     answers, choices = Tokens(secret, FEEDBACK, clock), Tokens(secret, OFFER, clock)
     seen, surveys = Tokens(secret, SEEN, clock), Tokens(secret, SURVEY, clock)
-    return Links(answers, "http://ship/", choices, "http://desk/", seen, surveys)
+    codes = Tokens(secret, CODE, clock)
+    return Links(answers, "http://ship/", choices, codes, "http://desk/", seen, surveys)
 
 
 def test_a_link_opens_until_it_expires_and_no_other_token_does():

@@ -8,12 +8,14 @@ from typing import Any
 
 import httpx
 import pytest
+import segno
 
 from shared.contracts.complaints import Language
 from shared.contracts.notifier import Helped
 from shared.contracts.reasons import Reason
 from shared.runtime.http.face import PROBLEM
 from shared.runtime.http.pages import PAGE_HEADERS, problem_page, wants_page
+from shared.runtime.words import say
 from tests.suites.services import SITE, Aboard
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
@@ -459,6 +461,74 @@ async def test_the_page_of_an_offer_says_that_what_was_chosen_expired_on_the_min
     page = await ask(aboard, "compensation", "GET", path)
     assert BECAME[EXPIRED]["en"] in words(page.text)
     assert 'class="code"' not in page.text
+
+
+# ---- the page with a check's code ----------------------------------------------------------------
+
+
+async def code_page(aboard: Aboard, check: Any) -> str:
+    """The path of a check's page for the till, as the page of the check links to it."""
+    page = await ask(aboard, "notifier", "GET", path_of(check["link"]))
+    (link,) = re.findall(r'href="([^"]+/k/[^"]+)"', page.text)
+    return path_of(link)
+
+
+@pytest.mark.parametrize("language", list(Language))
+async def test_a_check_s_code_has_a_page_for_the_till_in_its_customer_s_language(
+    aboard: Aboard, language: Language
+):
+    check = await given(aboard, "taxfree-card/50000", language)
+    page = await ask(aboard, "compensation", "GET", await code_page(aboard, check))
+    assert page.status_code == 200
+    assert {name: page.headers[name] for name in PAGE_HEADERS} == PAGE_HEADERS
+    assert f'lang="{language}"' in page.text
+    said = words(page.text)
+    for told in (check["code"], "Aurora", "500", "2026", say(language, "offer.print")):
+        assert told in said
+    drawn = segno.make(check["code"], error="m", micro=False).svg_inline(
+        border=4, light="#fff", omitsize=True
+    )
+    assert drawn in page.text
+    assert "<script" not in page.text
+
+
+async def test_the_page_of_a_code_says_what_is_left_and_shows_no_code_that_no_till_takes(
+    aboard: Aboard,
+):
+    check = await given(aboard, "taxfree-card/50000")
+    path = await code_page(aboard, check)
+    for step, said, usable in (
+        ("use a part", PART, True),
+        ("suspend", SUSPENDED, False),
+        ("resume", PART, True),
+        ("void", VOIDED, False),
+    ):
+        await befall(aboard, check, step)
+        page = await ask(aboard, "compensation", "GET", path)
+        assert BECAME[said]["en"] in words(page.text)
+        assert (check["code"] in page.text) is usable
+        assert ("<svg" in page.text) is usable
+
+
+async def test_the_link_to_a_code_opens_nothing_else_and_no_other_link_opens_a_code(
+    aboard: Aboard,
+):
+    check, offer = await given(aboard), await offered(aboard)
+    path = await code_page(aboard, check)
+    token = path.removeprefix("/k/")
+    for service, other in (
+        ("compensation", f"/o/{token}"),
+        ("notifier", f"/f/{token}"),
+        ("compensation", "/k/" + path_of(check["link"]).removeprefix("/f/")),
+        ("compensation", "/k/" + path_of(offer["link"]).removeprefix("/o/")),
+    ):
+        page = await ask(aboard, service, "GET", other)
+        assert page.status_code == 404, other
+        assert check["code"] not in page.text
+    aboard.later(days=400)
+    page = await ask(aboard, "compensation", "GET", path)
+    assert page.status_code == 404
+    assert check["code"] not in page.text
 
 
 @pytest.mark.parametrize("language", list(Language))

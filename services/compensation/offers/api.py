@@ -1,4 +1,4 @@
-"""The routes of offers: make, choose on the employee's screen or on the customer's page."""
+"""The routes of offers: make, choose on the employee's screen or on the customer's page; and a check's page for the till."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from services.compensation.checks.api import (
     GivenCheck,
     Reachable,
 )
+from services.compensation.checks.rules import Check
 from services.compensation.offers.handlers import Choose, MakeOffer, Offers
 from services.compensation.offers.page import Page
 from services.compensation.offers.rules import Offer
@@ -42,6 +43,7 @@ from shared.runtime.http.inputs import Inputs
 from shared.runtime.http.pages import PAGE_HEADERS, Addressee, wants_json, wants_page
 from shared.runtime.http.routes import FORM, Ask, Identifier, Routes, Token
 from shared.runtime.privacy.links import Tokens
+from shared.runtime.words import known_language
 
 #: Reads a choice that is sent as JSON.
 IN_JSON = Inputs([Parameter("command", Parameter.KEYWORD_ONLY, annotation=Choose)])
@@ -141,12 +143,14 @@ def routes(
     checks: Answers,
     links: Tokens,
     link: Callable[[str, datetime], str],
+    codes: Tokens,
     page: Page,
 ) -> Routes:
     """The routes."""
     to = Routes(face)
     _for_employees(to, handlers, checks, link)
     _for_customers(to, face, handlers, links, page)
+    _for_tills(to, face, handlers, codes, page)
     return to
 
 
@@ -303,6 +307,21 @@ def _for_customers(to: Routes, face: Face, handlers: Offers, links: Tokens, page
                 raise
             return await after(409)
         return await after(200, written)
+
+
+def _for_tills(to: Routes, face: Face, handlers: Offers, codes: Tokens, page: Page) -> None:
+    gone = (Reason.UNKNOWN_CHECK, Reason.UNKNOWN_SITE)
+
+    @to.link("GET", "/k/{token}", refuses=gone, response_class=HTMLResponse)
+    async def show_till_page(token: Token, request: Request) -> Response:
+        """A check's code for the till, in letters and as a picture, with its worth, where and until when; printable."""
+        told = codes.told(token)
+        view, language = face.view(), known_language(told.get("language", ""))
+        check = await view.get(Check, told["check"]) if "check" in told else None
+        if check is not None:
+            request.state.addressee = Addressee(language, check.site)
+        found, site_name = await handlers.check_shown(codes.read(token)["check"], language, view)
+        return HTMLResponse(page.code(found, language, site_name), headers=PAGE_HEADERS)
 
 
 def _is_form(request: Request) -> bool:

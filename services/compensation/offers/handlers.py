@@ -240,6 +240,10 @@ class Offers:
         now, _ = await self._context.policies.at(made.site, view)
         then = await self._context.policies.of(made.site, made.policy_version, view)
         choices = tuple(_choices(made, then, now)) if made.open_at(view.now) else ()
+        check = await view.get(Check, made.check_id) if made.check_id is not None else None
+        chosen = None
+        if made.check_id is not None and check is not None:
+            chosen = self._seen(made.check_id, check, made.language, (then, now), view.now)
         return Shown(
             language=made.language,
             site_name=now.site_name,
@@ -248,7 +252,7 @@ class Offers:
             information=made.information or "",
             choose_by=format_time(made.expires_at, now.timezone, made.language),
             choices=choices,
-            chosen=await self._chosen(made, made.check_id, (then, now), view),
+            chosen=chosen,
         )
 
     async def given(self, offer_id: str, view: View) -> tuple[str, Check, Chosen]:
@@ -263,29 +267,44 @@ class Offers:
             raise Rejected(Reason.UNKNOWN_OFFER)
         return made.check_id, check, named
 
-    async def _chosen(
-        self, made: Offer, check_id: str | None, policies: tuple[Policy, Policy], view: View
-    ) -> Chosen | None:
-        """The chosen check, with its code while a till takes it; None if nothing was chosen."""
-        check = await view.get(Check, check_id) if check_id is not None else None
-        if check_id is None or check is None:
-            return None
+    async def check_shown(
+        self, check_id: str, language: Language, view: View
+    ) -> tuple[Chosen, str]:
+        """A check as whoever has its link sees it, and the site's name.
+
+        Raises Rejected(unknown_check), or link_invalid once the customer was erased, and Unavailable.
+        """
+        check = await view.require(Check, check_id, Reason.UNKNOWN_CHECK, site=None)
+        if await self._context.keys.erased(check.customer_ref, view):
+            raise Rejected(Reason.LINK_INVALID)
+        now, version = await self._context.policies.at(check.site, view)
+        then = await self._context.policies.of(check.site, check.policy_version or version, view)
+        return self._seen(check_id, check, language, (then, now), view.now), now.site_name
+
+    def _seen(
+        self,
+        check_id: str,
+        check: Check,
+        language: Language,
+        policies: tuple[Policy, Policy],
+        at: datetime,
+    ) -> Chosen:
+        """A check as its customer sees it, with its code while a till takes it."""
         now = policies[1]
-        state = _standing(check, view.now)
-        until = format_time(check.valid_until, now.timezone, made.language)
+        state = _standing(check, at)
+        until = format_time(check.valid_until, now.timezone, language)
         rest = check.value_minor - check.redeemed_minor
-        left = format_money(rest, check.currency, made.language)
-        everywhere = say(made.language, "offer.everywhere", site=now.site_name)
+        left = format_money(rest, check.currency, language)
+        everywhere = say(language, "offer.everywhere", site=now.site_name)
         usable = check.value_minor and state in ("issued", "held", "partly_used")
         return Chosen(
             item=check.item,
-            title=title_of(check.item, policies, made.language),
-            worth=worth_of(check, made.language),
-            where=_where(check, now, made.language)
-            or ("" if check.kind in AS_MONEY else everywhere),
+            title=title_of(check.item, policies, language),
+            worth=worth_of(check, language),
+            where=_where(check, now, language) or ("" if check.kind in AS_MONEY else everywhere),
             code=self._codes.code(check_id) if usable else "",
             until=until,
-            standing=standing(state, made.language, until if state == "expired" else left),
+            standing=standing(state, language, until if state == "expired" else left),
         )
 
     async def page_of(self, offer_id: str, principal: Principal, view: View) -> Offer:

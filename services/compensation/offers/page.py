@@ -1,9 +1,12 @@
-"""The page behind an offer's link: two or three checks to choose from, and afterwards what was chosen."""
+"""What customers see of checks: an offer's page, to choose and with what was chosen, and the page with a check's code."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+
+import segno
+from markupsafe import Markup
 
 from shared.contracts.complaints import Language
 from shared.runtime.http.pages import Fault, Pages
@@ -26,6 +29,20 @@ _OFFER = """{% if chosen and chosen.standing %}<p class="standing" role="status"
 {% endif %}</div>
 {% endif %}{% for line in after %}<p>{{ line }}</p>
 {% endfor %}"""
+_CODE = """{% if check.standing %}<p class="standing" role="status">{{ check.standing }}</p>
+{% endif %}{% if check.worth %}<p class="what">{{ check.worth }}</p>
+{% endif %}{% if check.code %}<div class="card">
+<div class="picture" role="img" aria-label="{{ say("offer.picture") }}">{{ picture }}</div>
+<dl>
+<dt>{{ say("offer.code") }}</dt><dd class="code">{{ check.code }}</dd>
+{% if check.where %}<dt>{{ say("offer.where") }}</dt><dd>{{ check.where }}</dd>
+{% endif %}<dt>{{ say("offer.until") }}</dt><dd>{{ check.until }}</dd>
+</dl>
+</div>
+<p>{{ say("offer.print") }}</p>
+{% endif %}"""
+#: What a scanner needs around a code, in modules; the picture is as wide as its style says.
+QUIET = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +82,23 @@ class Shown:
 
 
 class Page:
-    """The page in each language."""
+    """The pages in each language."""
 
     def __init__(self) -> None:
-        self._pages = Pages(offer=_OFFER)
+        self._pages = Pages(offer=_OFFER, code=_CODE)
+
+    def code(self, check: Chosen, language: Language, site_name: str) -> str:
+        """A check for the till: its code in letters and as a picture, until no till takes it."""
+        drawn = segno.make(check.code, error="m", micro=False) if check.code else None
+        picture = drawn.svg_inline(border=QUIET, light="#fff", omitsize=True) if drawn else ""
+        return self._pages.render(
+            "code",
+            language,
+            check.title,
+            site_name=site_name,
+            check=check,
+            picture=Markup(picture),  # noqa: S704 - drawn by us from letters and digits
+        )
 
     def show(self, shown: Shown, token: str, *, unknown_choice: bool = False) -> str:
         """The page of the offer's state; with `unknown_choice`, an error on top: the item is not offered."""

@@ -155,6 +155,7 @@ class Feedback:
             reference=reference_of(complaint_id),
             standing=told_of(now, life, check, policy, language),
             usable=usable,
+            code_url=self._links.code(check_id, language, check.valid_until),
             reachable=policy.notify.reaches(self._letters.contact(story, key)),
             asks=check.delight is None,
             helped=answer.helped if answer else None,

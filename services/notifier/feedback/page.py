@@ -33,6 +33,7 @@ _LETTER = (
 <dt>{{ block.code_label }}</dt><dd class="code">{{ block.code }}</dd>
 {% for label, value in block.rows %}<dt>{{ label }}</dt><dd>{{ value }}</dd>
 {% endfor %}</dl>
+<a href="{{ code_url }}">{{ say("check.at_till") }}</a>
 {% endif %}</div>
 {% elif block.KIND == "text" %}<p>{{ block.sentences|join(" ") }}</p>
 {% endif %}{% endfor %}<p>{% for line in closing %}{{ line }}{% if not loop.last %}<br>{% endif %}{% endfor %}</p>
@@ -66,6 +67,8 @@ class Shown:
     standing: str
     #: Whether a till takes it; if not, the page says what it was and shows no code.
     usable: bool
+    #: Where its code is on a page of its own.
+    code_url: str
     #: Whether we can write to the customer; if not, the page asks them to keep the link.
     reachable: bool
     #: Whether the customer is asked if it helped; not about what was given to delight.
@@ -110,6 +113,7 @@ class Page:
             blocks=blocks,
             closing=shown.letter.closing,
             standing=shown.standing,
+            code_url=shown.code_url,
             reachable=shown.reachable,
             asks=shown.asks,
             asked=asked_of(shown.survey, shown.language, {}),

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from shared.runtime.privacy.links import FOLLOWED_FOR, SEEN_FOR, Tokens, check_link, offer_link
+from shared.runtime.privacy.links import (
+    FOLLOWED_FOR,
+    SEEN_FOR,
+    Tokens,
+    check_link,
+    code_link,
+    offer_link,
+)
 
 
 class Links:
-    """The links that letters have: short signed tokens, ours for answers and what was seen, compensation's for choices."""
+    """The links that letters and pages have: short signed tokens, ours for answers and what was seen, compensation's for choices and codes."""
 
     def __init__(
         self,
         answers: Tokens,
         public_url: str,
         choices: Tokens,
+        codes: Tokens,
         offers_url: str,
         seen: Tokens,
         surveys: Tokens,
@@ -22,6 +30,7 @@ class Links:
         self._answers = answers
         self._public_url = public_url.rstrip("/")
         self._choices = choices
+        self._codes = codes
         self._offers_url = offers_url
         self._seen = seen
         self._surveys = surveys
@@ -33,6 +42,10 @@ class Links:
     def offer(self, offer_id: str, expires_at: datetime) -> str:
         """The address where a customer chooses, until the offer lapses."""
         return offer_link(self._choices, self._offers_url, offer_id, expires_at)
+
+    def code(self, check_id: str, language: str, valid_until: datetime) -> str:
+        """The address of a check's code as a page for the till; good for weeks after the check."""
+        return code_link(self._codes, self._offers_url, check_id, language, valid_until)
 
     def seen(self, complaint_id: str, mailbox: str, told_at: datetime) -> str:
         """The address where whoever reads a role mailbox says that they saw a safety concern; good for days."""

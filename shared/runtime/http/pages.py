@@ -58,6 +58,8 @@ _FRAME = """<!doctype html>
   dt { font-size: .9rem }
   dd { margin: 0 0 .6rem; font-weight: 600 }
   .code { font: 600 1.5rem/1.4 ui-monospace, monospace; letter-spacing: .03em }
+  .picture svg { display: block; width: 13rem; max-width: 100%; background: #fff; border-radius: .8rem }
+  @media print { main a, form { display: none } }
   form { margin: 0 }
   label { display: block; font-weight: 600; margin: 0 0 .4rem }
   textarea, select, input:not([type=hidden]) { font: inherit; box-sizing: border-box; width: 100%; margin: 0 0 .75rem;

@@ -23,7 +23,7 @@ from shared.runtime.faults import Rejected
 
 #: The purposes of links; a link for one purpose is invalid for another.
 FEEDBACK, OFFER, MINE, PREFERENCES, SEEN = "feedback", "offer", "mine", "preferences", "seen"
-REPLY, SURVEY = "reply", "survey"
+REPLY, SURVEY, CODE = "reply", "survey", "code"
 #: What the tokens of a purpose name, in the order in which it stands in them. A check knows its complaint.
 NAMED: Mapping[str, Sequence[str]] = {
     FEEDBACK: ("check",),
@@ -32,6 +32,7 @@ NAMED: Mapping[str, Sequence[str]] = {
     PREFERENCES: ("complaint",),
     SEEN: ("complaint", "mailbox"),
     SURVEY: ("complaint", "round"),
+    CODE: ("check", "language"),
 }
 #: Letters that were sent before tokens were short have JWTs. The last of them expires 731 days, the longest that a
 #: check is valid, and `ANSWERED_WITHIN` after the last was sent.
@@ -39,7 +40,7 @@ ALGORITHM = "HS256"
 TOKEN_MAX = 1024
 #: How long a check's link works after the check's end, so that it can be answered on the way home.
 ANSWERED_WITHIN = timedelta(days=60)
-#: How long an offer's link works after the offer's end, to say that it is over.
+#: How long the link to an offer, and to a check's code, works after its end, to say that it is over.
 OUTLASTS = timedelta(days=30)
 
 #: How long the link to a complaint's page works: a journey, and the weeks in which a customer writes once more.
@@ -158,6 +159,14 @@ def offer_link(choices: Tokens, base_url: str, offer_id: str, expires_at: dateti
     """The address of an offer's page, in compensation; compensation and the notifier link to it."""
     token = choices.sign({"offer": offer_id}, expires_at + OUTLASTS)
     return f"{base_url.rstrip('/')}/o/{token}"
+
+
+def code_link(
+    codes: Tokens, base_url: str, check_id: str, language: str, valid_until: datetime
+) -> str:
+    """The address of the page with a check's code, in compensation; the notifier's page of the check links to it."""
+    token = codes.sign({"check": check_id, "language": language}, valid_until + OUTLASTS)
+    return f"{base_url.rstrip('/')}/k/{token}"
 
 
 def check_link(answers: Tokens, base_url: str, check_id: str, valid_until: datetime) -> str:
