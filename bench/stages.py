@@ -27,6 +27,7 @@ from services.compensation.checks.codes import codes_of
 from services.compensation.checks.handlers import Checks, IssueCheck
 from services.compensation.staff_context import ContextLoader, staff_keys
 from services.complaints.app import DOMAIN as COMPLAINTS
+from services.complaints.asking.handlers import Touchpoints
 from services.complaints.customer.handlers import Customers
 from services.complaints.customer.profiles import Profiles
 from services.complaints.intake.handlers import Intake
@@ -48,6 +49,7 @@ from shared.runtime.engine.view import View
 from shared.runtime.http.auth import Kind, Principal
 from shared.runtime.kafka.inbox import Inbox, Record
 from shared.runtime.privacy.keys import Keys
+from shared.runtime.privacy.links import MINE, Tokens
 from shared.runtime.privacy.seal import Vault
 from shared.runtime.service import utc_now
 from shared.testing.memory_store import MemoryStore
@@ -210,13 +212,17 @@ async def pipeline(
     for where in (None, stack):
         async with stored(where) as store:
             settler = await known(store, COMPLAINTS, [*scene.policies()])
+            profiles = Profiles(vault())
+            intake = Intake(vault(), read, profiles)
+            mine = Tokens(vault().derive(MINE), MINE, utc_now)
             inbox = next(
                 one
                 for one in inboxes(
-                    Intake(vault(), read, Profiles(vault())),
+                    intake,
                     Lifecycle(vault(), read),
                     Customers(settler, vault(), _never_gone, _nothing, BACKUP_RETENTION),
-                    Profiles(vault()),
+                    profiles,
+                    Touchpoints(vault(), read, profiles, intake, mine, utc_now),
                 )
                 if one.topic == ComplaintRaised.TOPIC
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 import uuid
@@ -24,7 +25,9 @@ from shared.contracts.complaints import (
     ComplaintRepeated,
     ComplaintTriaged,
     Language,
+    TouchpointAnswered,
 )
+from shared.contracts.intake import ComplaintRaised, TouchpointPassed
 from shared.contracts.notifier import (
     FeedbackReceived,
     MessageFailed,
@@ -51,6 +54,7 @@ CASES_MIN = 2
 FEEDBACK = re.compile(r"https?://\S+/f/\S+")
 MINE = re.compile(r"https?://\S+/m/\S+")
 SEEN = re.compile(r"https?://\S+/s/\S+")
+QUESTION = re.compile(r"https?://\S+/q/\S+")
 #: Who takes a complaint over from the story's employee, and who sees to its cause.
 COLLEAGUE, PEER = "e-ingrid", "e-lars"
 #: Names the request of a form, so that the same one sent twice is done once.
@@ -114,6 +118,7 @@ def play(stage: Stage, events: Sequence[bytes], rate: float | None) -> Told:
         told.seconds_to_first_check = time.monotonic() - began
         give_until_exhausted(stage, told, phone, cases)
         hear(stage, told)
+        ask(stage, told)
         follow(stage, told, cases)
         scopes = phone.get("/v1/me/authority").json()["scopes"]
         mine = next(scope for scope in scopes if scope["scope"] == "employee_day")
@@ -131,16 +136,22 @@ def publish(stage: Stage, told: Told, events: Sequence[bytes], rate: float | Non
     """Act 1: another system publishes complaints."""
     show = stage.show
     show.act(1, f"Another system publishes {len(events)} events to recovery.intake.v1")
+    started = time.monotonic()
+    send(stage, events, rate)
+    told.published = len(events)
+    show.good(f"published in {time.monotonic() - started:.1f} s")
+
+
+def send(stage: Stage, events: Sequence[bytes], rate: float | None = None) -> None:
+    """Publish events to the intake, `rate` per second or as fast as it takes them. Blocks."""
     producer = KafkaProducer(bootstrap_servers=stage.bootstrap, linger_ms=5)
     started = time.monotonic()
     for number, event in enumerate(events):
-        producer.send("recovery.intake.v1", event, key=SITE.encode())
+        producer.send(ComplaintRaised.TOPIC, event, key=SITE.encode())
         if rate and (ahead := started + (number + 1) / rate - time.monotonic()) > 0:
             time.sleep(ahead)
     producer.flush()
     producer.close()
-    told.published = len(events)
-    show.good(f"published in {time.monotonic() - started:.1f} s")
 
 
 def understand(stage: Stage, told: Told) -> None:
@@ -439,6 +450,49 @@ def thank(stage: Stage, told: Told, letter: Received, by_code: Mapping[str, str]
                 f"{stage.employee_id}, who gave the check, has it in their inbox, {inbox['unread']} unread:"
                 f" {entry['reference']} {entry['what']}, “{entry['line']}”"
             )
+
+
+def ask(stage: Stage, told: Told) -> None:
+    """Act 6, continued: a dinner is over, its guest is asked how it was, and the answer is a complaint."""
+    show, eyes = stage.show, stage.eyes
+    now = datetime.now(UTC)
+    event = {
+        "specversion": "1.0",
+        "id": str(uuid.uuid4()),
+        "source": "/restaurant",
+        "type": TouchpointPassed.TYPE,
+        "data": {
+            "site": SITE,
+            "customer": "table-12",
+            "touchpoint": "dinner-served",
+            "language": Language.EN,
+            "contact": {"email": "table-12@example.org"},
+            "passed_at": (now - timedelta(hours=1)).isoformat(),
+        },
+    }
+    send(stage, [json.dumps(event).encode()])
+
+    def asked() -> list[Received]:
+        return of_occasion(stage, Occasion.TOUCHPOINT_ASKED)
+
+    eyes.until(lambda: bool(asked()), "asking how it was", patience_s(told))
+    link = QUESTION.search(asked()[0].body)
+    assert link is not None
+    words = {"experience": "1", "importance": "5", "text": "We waited an hour for the main course."}
+    httpx.post(link.group(), data=words).raise_for_status()
+    told.published += 1
+
+    def acknowledged() -> bool:
+        complaints = {fact.complaint_id for fact in eyes.of(TouchpointAnswered)}
+        told_of = {
+            fact.complaint_id
+            for fact in eyes.of(MessageSent)
+            if fact.occasion is Occasion.ACKNOWLEDGEMENT
+        }
+        return bool(complaints) and complaints <= told_of
+
+    eyes.until(acknowledged, "taking the answer", patience_s(told))
+    show.good("a guest who said nothing is asked how dinner was, answers 1 of 5, and has a promise")
 
 
 def follow(stage: Stage, told: Told, cases: Sequence[str]) -> None:

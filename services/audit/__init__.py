@@ -5,7 +5,7 @@ owns      recovery.audit.v1, recovery.heads.v1 and recovery.notices.v1; a chain 
 consumes  recovery.complaints.v1 (complaint: received, repeated, triaged, corrected, claimed, confirmed,
           reopened, overdue, closed, withdrawn, unfounded, referred, merged, split, forgotten; matter: changed; safety: found;
           handover: offered, accepted, declined; info: asked, received; resolution: recorded;
-          fix: asked, done, declined, late; cause: named; cause-action: taken; praise: received, repeated; promise: warned; words: added, expired;
+          fix: asked, done, declined, late; cause: named; cause-action: taken; praise: received, repeated; touchpoint: asked, answered; promise: warned; words: added, expired;
           confirmation: asked, failed, given; contact: changed;
           profile: recorded; customer: returned, erased; erasure: certified; complaints-replay: taken),
           recovery.compensation.v1 (check: issued, refused, explained, unexplained, praised, voided,

@@ -6,6 +6,10 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
 
+from services.complaints.asking import api as asking_api
+from services.complaints.asking import rules as asking_rules
+from services.complaints.asking.handlers import Touchpoints
+from services.complaints.asking.page import AskingPage
 from services.complaints.causes import api as causes_api
 from services.complaints.causes import rules as cause_rules
 from services.complaints.causes.api import CauseOfComplaint, TakenAction
@@ -71,6 +75,7 @@ from shared.contracts.complaints import (
     ComplaintFact,
     ComplaintReceived,
     ConfirmationAsked,
+    TouchpointAnswered,
     WordsAdded,
 )
 from shared.contracts.deadletters import DEAD_LETTER_FOLDS
@@ -100,6 +105,7 @@ DOMAIN = Domain.of(
     fix_rules.SLICE,
     cause_rules.SLICE,
     intake_rules.SLICE,
+    asking_rules.SLICE,
     customer_rules.SLICE,
     Slice(KEY_FOLDS, indexes={CustomerKey: stands}),
     Slice(DEAD_LETTER_FOLDS),
@@ -122,6 +128,7 @@ DOMAIN = Domain.of(
         # A form is answered with the page, which shows nothing of its fact.
         WordsAdded: {"complaint_id"},
         ConfirmationAsked: {"complaint_id"},
+        TouchpointAnswered: {"asking_id"},
     },
 )
 #: The facts that change a complaint, or add to what happened to it.
@@ -167,6 +174,7 @@ def build(
     answers = Tokens(parts.vault.derive(FEEDBACK), FEEDBACK, now)
     check_page = partial(check_link, answers, settings.answers_url)
     selfservice = SelfService(parts.vault, triage, links, check_page, timelines, exports)
+    touchpoints = Touchpoints(parts.vault, triage, profiles, intake, links, now)
     limits = Limits(settings.forms, now)
     door = Door(intake, selfservice, links, limits, settings.client_address_header)
     customers = Customers(parts.settler, parts.vault, gone, on_vault, backups_kept)
@@ -176,7 +184,7 @@ def build(
     changes = changes_of(parts, topic)
     return App(
         parts,
-        inboxes=inboxes(intake, lifecycle, customers, profiles),
+        inboxes=inboxes(intake, lifecycle, customers, profiles, touchpoints),
         may_stream=customers.may_begin,
         api=parts.face.api(
             "complaints",
@@ -184,6 +192,7 @@ def build(
             intake_api.routes(parts.face, intake),
             intake_webhooks.routes(parts.face, intake, settings.sources),
             intake_form.routes(parts.face, door, FormPage()),
+            asking_api.routes(parts.face, touchpoints, AskingPage()),
             colleagues_api.routes(parts.face),
             queue_api.routes(parts.face, Queue(parts.vault), changes),
             fixes_api.routes(parts.face, fixing),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from services.complaints.asking.handlers import Touchpoints
 from services.complaints.customer.handlers import Customers
 from services.complaints.customer.profiles import Profiles
 from services.complaints.intake.handlers import Intake
@@ -30,6 +31,7 @@ from shared.contracts.intake import (
     CustomerDescribed,
     CustomerPurchased,
     DisruptionAnnounced,
+    TouchpointPassed,
 )
 from shared.contracts.notifier import (
     FeedbackReceived,
@@ -60,7 +62,11 @@ TOLD = (
 
 
 def inboxes(
-    intake: Intake, lifecycle: Lifecycle, customers: Customers, profiles: Profiles
+    intake: Intake,
+    lifecycle: Lifecycle,
+    customers: Customers,
+    profiles: Profiles,
+    touchpoints: Touchpoints,
 ) -> Sequence[Inbox]:
     """Everything complaints consumes."""
     return (
@@ -81,6 +87,7 @@ def inboxes(
                 Handler(CustomerDescribed, profiles.on_described),
                 Handler(CustomerPurchased, profiles.on_purchased),
                 Handler(DisruptionAnnounced, intake.on_announced),
+                Handler(TouchpointPassed, touchpoints.on_passed),
             ],
             strict=True,
         ),

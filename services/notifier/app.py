@@ -73,6 +73,7 @@ from shared.runtime.mailboxes import load
 from shared.runtime.policies import POLICY_FOLDS
 from shared.runtime.privacy.keys import KEY_FOLDS, Keys
 from shared.runtime.privacy.links import (
+    ASKING,
     CODE,
     FEEDBACK,
     MINE,
@@ -81,6 +82,7 @@ from shared.runtime.privacy.links import (
     REPLY,
     SURVEY,
     Tokens,
+    asking_link,
     mine_link,
     preferences_link,
     reply_address,
@@ -148,7 +150,11 @@ def build(
     to_preferences = partial(preferences_link, preferences, settings.public_url)
     to_reply = partial(reply_address, parts.vault.derive(REPLY), settings.reply_address)
     reply_to = to_reply if settings.reply_address else None
-    letters = Letters(keys, links, wording, alarms.letter, to_mine, to_preferences, reply_to)
+    askings = Tokens(parts.vault.derive(ASKING), ASKING, now)
+    to_question = partial(asking_link, askings, settings.complaints_url)
+    letters = Letters(
+        keys, links, wording, alarms.letter, to_mine, to_preferences, to_question, reply_to
+    )
     sending = Sending(letters, providers, parts.vault.pseudonyms.mailbox, alarms.channels)
     reports = Reports(parts.settler, wires, sending)
     returned = mail_accounts.load(settings.mail_accounts) if settings.mail_accounts else {}

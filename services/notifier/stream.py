@@ -54,6 +54,7 @@ from shared.contracts.complaints import (
     PromiseWarned,
     ResolutionRecorded,
     SafetyFound,
+    TouchpointAsked,
 )
 from shared.contracts.event import Event
 from shared.contracts.policy import PolicyPublished
@@ -144,6 +145,7 @@ def inboxes(
                     Handler(ComplaintUnfounded, messages.on_unfounded),
                     Handler(ComplaintReferred, messages.on_referred),
                     Handler(PraiseReceived, deciding(employees.praised)),
+                    Handler(TouchpointAsked, messages.on_touchpoint_asked),
                 ],
             ),
         ),

@@ -93,6 +93,8 @@ from shared.contracts.complaints import (
     PromiseWarned,
     ResolutionRecorded,
     SafetyFound,
+    TouchpointAnswered,
+    TouchpointAsked,
     WordsAdded,
     WordsExpired,
 )
@@ -109,6 +111,7 @@ from shared.contracts.intake import (
     CustomerDescribed,
     CustomerPurchased,
     DisruptionAnnounced,
+    TouchpointPassed,
 )
 from shared.contracts.notifier import (
     EmployeeNotified,
@@ -220,6 +223,7 @@ _ROWS: tuple[Row, ...] = (
     Row(CustomerDescribed, OTHER_SYSTEMS, (COMPLAINTS,)),
     Row(CustomerPurchased, OTHER_SYSTEMS, (COMPLAINTS,)),
     Row(DisruptionAnnounced, OTHER_SYSTEMS, (COMPLAINTS,)),
+    Row(TouchpointPassed, OTHER_SYSTEMS, (COMPLAINTS,)),
     # The notifier finds the sealed address in the received fact and nowhere else.
     Row(ComplaintReceived, COMPLAINTS, (NOTIFIER,)),
     Row(ComplaintRepeated, COMPLAINTS),
@@ -239,6 +243,8 @@ _ROWS: tuple[Row, ...] = (
     Row(CauseActionTaken, COMPLAINTS),
     Row(PraiseReceived, COMPLAINTS, (NOTIFIER,)),
     Row(PraiseRepeated, COMPLAINTS),
+    Row(TouchpointAsked, COMPLAINTS, (NOTIFIER,)),
+    Row(TouchpointAnswered, COMPLAINTS),
     Row(ComplaintClosed, COMPLAINTS, (NOTIFIER,)),
     Row(ComplaintWithdrawn, COMPLAINTS, (NOTIFIER,)),
     Row(ComplaintUnfounded, COMPLAINTS, (NOTIFIER,)),
@@ -362,7 +368,7 @@ TOPICS: tuple[Topic, ...] = (
     Topic(
         "recovery.intake.v1",
         key="the publisher's choice",
-        description="Complaints, descriptions of customers and purchases from other systems, in clear text; short-lived, own access rights.",
+        description="Complaints, descriptions of customers, purchases, disruptions and passed touchpoints from other systems, in clear text; short-lived, own access rights.",
         retention=INTAKE_RETENTION,
         message_bytes_max=LARGE_MESSAGE_BYTES,
         grows=True,

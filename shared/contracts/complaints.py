@@ -10,6 +10,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstrai
 from shared.contracts.data import About, Data
 from shared.contracts.event import (
     AmountMinor,
+    AskingId,
     ComplaintId,
     Currency,
     CustomerRef,
@@ -296,6 +297,67 @@ class PraiseReceived(PraiseFact):
     )
     received_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(
         description="When it was recorded here."
+    )
+
+
+class TouchpointFact(Fact):
+    """A fact of one question to a customer about a touchpoint; they keep their order."""
+
+    TOPIC: ClassVar[str] = "recovery.complaints.v1"
+
+    asking_id: AskingId
+    site: SiteId
+    touchpoint: Annotated[Id, Data.INTERNAL] = Field(
+        description="The touchpoint, by its name in the site's policy."
+    )
+    step: Annotated[JourneyStep, Data.INTERNAL] = Field(
+        description="Where on the customer's journey it is."
+    )
+
+    def key(self) -> str:
+        """The question."""
+        return self.asking_id
+
+
+class TouchpointAsked(TouchpointFact):
+    """A customer passed a touchpoint and is asked how it was, as the site's policy says."""
+
+    TYPE: ClassVar[str] = "recovery.touchpoint.asked.v1"
+
+    customer_ref: CustomerRef
+    language: Annotated[Language, Data.PERSONAL] = Field(
+        description="Language in which the customer is asked."
+    )
+    contact: Annotated[Sealed, Data.PERSONAL] = Field(
+        description="Name and addresses of the customer, sealed under their key."
+    )
+    passed_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(description="When it was over.")
+    due_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(
+        description="From when on they are asked."
+    )
+    policy_version: Version
+
+
+#: How it was, and how much it matters: from 1, the lowest, to 5.
+OneToFive = Annotated[int, Field(ge=1, le=5)]
+
+
+class TouchpointAnswered(TouchpointFact):
+    """The customer said how a touchpoint was, and how much it matters to them; once for each question."""
+
+    TYPE: ClassVar[str] = "recovery.touchpoint.answered.v1"
+
+    experience: Annotated[OneToFive, Data.PERSONAL] = Field(
+        description="How it was, from 1 to 5, the best."
+    )
+    importance: Annotated[OneToFive | None, Data.PERSONAL] = Field(
+        None, description="How much it matters to them, from 1 to 5, the most; absent if not said."
+    )
+    complaint_id: ComplaintId | None = Field(
+        None, description="The complaint that the answer is; absent if it is none."
+    )
+    answered_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(
+        description="When the customer answered."
     )
 
 

@@ -41,6 +41,9 @@ Id = Annotated[str, StringConstraints(pattern=ID_PATTERN, max_length=128)]
 SiteId = Annotated[Id, Data.PUBLIC, Field(description="The site's id, as in its policy.")]
 ComplaintId = Annotated[Id, Data.PERSONAL, Field(description="The complaint's id.")]
 PraiseId = Annotated[Id, Data.PERSONAL, Field(description="The praise's id.")]
+AskingId = Annotated[
+    Id, Data.PERSONAL, Field(description="The id of a question about one passing of a touchpoint.")
+]
 CheckId = Annotated[Id, Data.PERSONAL, Field(description="The service check's id.")]
 #: A promise's name is its complaint's and up to five characters.
 PromiseId = Annotated[

@@ -312,6 +312,27 @@ class CustomerPurchased(Named):
         return self
 
 
+class TouchpointPassed(Named):
+    """A customer came past a moment of their journey, such as a meal or the check-out; they may be asked how it was."""
+
+    TYPE: ClassVar[str] = "recovery.touchpoint.passed.v1"
+
+    touchpoint: Annotated[Id, Data.INTERNAL] = Field(
+        description="Which moment, by its name in the policy's `asking`; about others nobody is asked."
+    )
+    language: Annotated[Annotated[str, StringConstraints(max_length=35)] | None, Data.PERSONAL] = (
+        Field(
+            None,
+            description="Language tag of the customer (BCP 47, like `nb` or `en-GB`); that of their description, or the site's first, if absent.",
+        )
+    )
+    contact: Annotated[Contact | None, Data.PERSONAL] = Field(
+        None,
+        description="Where the customer can be reached, in clear text; without it nobody is asked.",
+    )
+    passed_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(description="When it was over.")
+
+
 #: Customers of one announcement: a sailing or a train has more, and is announced in several events.
 AFFECTED_MAX = 500
 

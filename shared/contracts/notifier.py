@@ -63,6 +63,7 @@ class Occasion(StrEnum):
     CHECK_WITHDRAWN = "check_withdrawn"
     DIGEST = "digest"
     INCIDENT = "incident"
+    TOUCHPOINT_ASKED = "touchpoint_asked"
 
 
 class Tells(StrEnum):

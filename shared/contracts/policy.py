@@ -29,7 +29,14 @@ from pydantic import (
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from shared.contracts.compensation import INCIDENT_COUNT_MAX, Basis, CheckKind, Option
-from shared.contracts.complaints import Category, Language, Service, Severity, Subcategory
+from shared.contracts.complaints import (
+    Category,
+    JourneyStep,
+    Language,
+    Service,
+    Severity,
+    Subcategory,
+)
 from shared.contracts.data import Data
 from shared.contracts.event import AmountMinor, Currency, Id, SiteId
 from shared.contracts.hours import Weekday, after, between, zone_of
@@ -780,6 +787,34 @@ class SurveyQuestion(Part):
     scale: Scale = Field(description="Which answers there are.")
 
 
+class Touchpoint(Part):
+    """A moment of the journey that another system tells of, and what customers are asked about it."""
+
+    words: Names = Field(description="The question, by language, like `How was dinner?`.")
+    step: JourneyStep = Field(description="Where on the customer's journey it is.")
+    after: Annotated[timedelta, Field(ge=timedelta(0), le=timedelta(days=7))] = Field(
+        timedelta(0), description="Duration after the moment from which the customer is asked."
+    )
+    share_percent: Annotated[int, Field(strict=True, ge=1, le=100)] = Field(
+        100, description="How many of the customers are asked, in per cent."
+    )
+
+
+class Asking(Part):
+    """After which moments customers are asked how it was, and how often."""
+
+    touchpoints: Annotated[dict[Id, Touchpoint], Field(min_length=1, max_length=32)] = Field(
+        description="The moments, by the name that other systems tell them by."
+    )
+    again_after: Duration = Field(
+        timedelta(days=7),
+        description="Duration in which a customer is asked once at most, about whatever moment.",
+    )
+    complaint_up_to: Annotated[int, Field(strict=True, ge=1, le=4)] = Field(
+        2, description="The best answer, from 1 to 5, that is a complaint."
+    )
+
+
 class OpenTime(Part):
     """A time of the week in which somebody is at the site; over midnight if `ends` is not after `starts`."""
 
@@ -868,6 +903,9 @@ class Policy(Part):
     survey: Annotated[dict[ItemId, SurveyQuestion], Field(max_length=SURVEY_MAX)] = Field(
         {},
         description="Questions that customers may answer each time their complaint is closed, by name; none if empty. Answers are counted by name and scale, so that a question with another meaning has another name.",
+    )
+    asking: Asking | None = Field(
+        None, description="What customers are asked during their journey; null if nothing."
     )
     taxonomy: Annotated[
         dict[Category, Annotated[dict[Subcategory, Names], Field(min_length=1, max_length=20)]],
@@ -1124,10 +1162,12 @@ class Policy(Part):
     def _words_without_a_language(self) -> Iterator[Contradiction]:
         occasions = self.delight.occasions if self.delight is not None else {}
         prepared = self.incidents.words if self.incidents is not None else {}
+        asked = self.asking.touchpoints if self.asking is not None else {}
         told: list[tuple[Loc, Mapping[Language, str]]] = [
             *((("incidents", "words", category), words) for category, words in prepared.items()),
             *((("causes", name, "title"), cause.title) for name, cause in self.causes.items()),
             *((("survey", name, "words"), one.words) for name, one in self.survey.items()),
+            *((("asking", "touchpoints", name, "words"), one.words) for name, one in asked.items()),
             *(
                 (("delight", "occasions", name, part), words)
                 for name, one in occasions.items()

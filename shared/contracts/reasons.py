@@ -114,7 +114,7 @@ class Reason(StrEnum):
     NOT_WANTED = "not_wanted", 422, "The customer does not want to be told of this."
     OTHER_CHANNEL = "other_channel", 422, "The customer wants to be told by another channel, by which the message goes."
     QUIET_HOURS = "quiet_hours", 422, "The customer is not disturbed at this hour; the message goes when the quiet hours end."
-    ENOUGH_TODAY = "enough_today", 422, "The customer was told as much today as the site's policy wants; the message goes in the next day's digest."
+    ENOUGH_TODAY = "enough_today", 422, "The customer was told as much today as the site's policy wants; the message goes in the next day's digest, or not at all if it only asks how something was."
     TOO_MANY_LETTERS = "too_many_letters", 422, "Today's letters of this kind to this address, or because of this sender, are used up."
     UNAUTHENTICATED = "unauthenticated", 401, "The token is missing, expired, good for too long, for somebody else or badly signed."
     NOT_SIGNED_IN = "not_signed_in", 401, "Nobody is signed in at this browser, or the session has ended: sign in again."

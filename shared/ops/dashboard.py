@@ -212,6 +212,13 @@ MEASURES: Rows = (
         ),
     ),
     (
+        "How is each step of the journey, and how much does it matter?",
+        (
+            _of("Mean answer how a step was", "none", "experience"),
+            _of("Mean answer how much a step matters", "none", "importance"),
+        ),
+    ),
+    (
         "Who was delighted, without a complaint?",
         (
             _of("Checks given to delight", "short", "delights_given"),

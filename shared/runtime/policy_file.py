@@ -22,6 +22,7 @@ COUNTS = frozenset(
     {
         "attempts_max",
         "checks_per_day",
+        "complaint_up_to",
         "cost_percent",
         "count",
         "percent",
@@ -31,6 +32,7 @@ COUNTS = frozenset(
         "per_source",
         "percents",
         "segments_max",
+        "share_percent",
         "stay_days",
         "times_per_shift",
     }

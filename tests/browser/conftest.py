@@ -36,7 +36,7 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 FLAGS += ["--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"]
 #: What serves the pages, by the beginnings of their paths, as deploy/proxy/nginx.conf has it.
 SERVES = {
-    "/c/": "complaints", "/m/": "complaints", "/f/": "notifier", "/s/": "notifier",
+    "/c/": "complaints", "/m/": "complaints", "/q/": "complaints", "/f/": "notifier", "/s/": "notifier",
     "/o/": "compensation", "/k/": "compensation",
 }  # fmt: skip
 

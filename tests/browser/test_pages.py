@@ -19,6 +19,7 @@ from tests.browser.conftest import open_to_guests
 from tests.browser.guest import Guest
 from tests.suites.proxy import Proxy
 from tests.suites.services import demo_policy
+from tests.unit.test_asking import asked
 from tests.unit.test_lifecycle import do
 from tests.unit.test_pages import befall, given, offered, path_of
 
@@ -288,3 +289,20 @@ async def test_a_store_that_is_away(browser: Any, stack: Stack, tmp_path: Path, 
             proxy.leads_to = 1  # nobody listens there
             proxy.cut(b"")
             await guest.sees("away", await guest.opens(path), 503)
+
+
+async def test_a_question_about_dinner_from_its_letter_to_the_promise(
+    guest: Guest, language: Language
+):
+    aboard = guest.aboard
+    path = await asked(aboard, language=language)
+    page = await guest.opens(path)
+    await guest.sees("question", page)
+    page = await guest.presses(say(language, "asking.send"))
+    await guest.sees("question-unanswered", page, 422)
+    await guest.phone.locator('label:has(input[name="experience"][value="1"])').click()
+    await guest.phone.locator('label:has(input[name="importance"][value="5"])').click()
+    await guest.phone.fill("#text", TOLD[language])
+    page = await guest.presses(say(language, "asking.send"))
+    assert say(language, "asking.thanks") in await guest.text()
+    await guest.sees("question-answered", page)

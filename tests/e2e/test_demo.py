@@ -43,22 +43,23 @@ def play(tmp_path, *words):
 def test_the_story_is_played_to_its_end_and_everybody_agrees(tmp_path):
     receipt, shown = play(tmp_path)
     assert receipt["complaints"] == {
-        "received": 36,
+        "received": 37,
         "repeats": 3,
         "dead_lettered": 2,
-        "acknowledged": 36,
+        "acknowledged": 37,
     }
     assert receipt["checks"]["given"] == 6
     assert receipt["checks"]["refused"] == 1
     assert receipt["checks"]["amount_minor"] == {"NOK": 5 * 480_00}
     assert receipt["messages"] == {
-        "acknowledgement": 36,
+        "acknowledgement": 37,
         "check_given": 6,
         "promise_broken": 1,
         "reopened": 1,
         "resolution_told": 1,
         "safety": 4,
         "thanked": 1,
+        "touchpoint_asked": 1,
     }
     assert all(receipt["agreements"].values()), receipt["agreements"]
     assert "authority_exhausted" in shown
@@ -96,7 +97,9 @@ def long_ago(tmp_path, count):
 def test_any_file_of_complaints_can_be_played_however_long_ago_they_happened(tmp_path):
     receipt, shown = play(tmp_path, "--input", str(long_ago(tmp_path, 60)), "--rate", "200")
     assert "the newest row is now" in shown
-    assert receipt["complaints"]["received"] == 61, "theirs, and the one that nobody answers"
+    assert receipt["complaints"]["received"] == 62, (
+        "theirs, the one that nobody answers, and a guest's answer"
+    )
     assert receipt["complaints"]["dead_lettered"] == 0
     assert all(receipt["agreements"].values()), receipt["agreements"]
 

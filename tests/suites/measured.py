@@ -29,7 +29,7 @@ COUNTED = (
     "complaint.triaged", "complaint.reopened", "complaint.confirmed", "complaint.overdue", "check.issued", "check.refused",
     "check.voided", "check.expired", "redemption.captured", "redemption.rolledback", "feedback.received",
     "message.sent", "message.failed", "authority.counted", "window.closed", "cause.named", "cause-action.taken",
-    "customer.returned", "survey.answered", "praise.received",
+    "customer.returned", "survey.answered", "praise.received", "touchpoint.answered",
 )  # fmt: skip
 GRACE = timedelta(hours=6)
 
@@ -107,6 +107,12 @@ def told(chance: Random, start: datetime) -> Told:
             changes |= {"step": chance.choice([None, *JourneyStep])}
         case "feedback.received":
             changes |= {"helped": chance.choice(["yes", "yes", "no"])}
+        case "touchpoint.answered":
+            changes |= {
+                "step": chance.choice(["dining", "dining", "room"]),
+                "experience": chance.randint(1, 5),
+                "importance": chance.choice([None, 1, 4, 5]),
+            }
         case "survey.answered":
             changes |= an_answer(chance)
         case "authority.counted" | "window.closed":
@@ -341,6 +347,7 @@ def later(slow: Slow, value: int, cost: int) -> dict[tuple[str, str], float | No
     elsewhere = sum(one.instead_of_action is not None for one in named)
     return {
         **surveyed(slow),
+        **asked(slow),
         ("causes_named", ""): sum(one.instead_of is None for one in named),
         ("cause_actions", ""): len(slow.of("cause-action.taken")),
         ("causes_came_back", ""): max(0, back - elsewhere),
@@ -370,6 +377,23 @@ def surveyed(slow: Slow) -> dict[tuple[str, str], float | None]:
             ("survey_answers", f"{name}/{score}"): scores.count(score) for score in set(scores)
         }
     return found if answers else {**found, ("survey_scores", ""): None}
+
+
+def asked(slow: Slow) -> dict[tuple[str, str], float | None]:
+    """The measures of what customers were asked during their journey."""
+    found: dict[tuple[str, str], float | None] = {}
+    for name in ("experience", "importance"):
+        answers = [
+            (one.step, score)
+            for one in slow.of("touchpoint.answered")
+            if (score := getattr(one, name)) is not None
+        ]
+        for step in {step for step, _ in answers}:
+            scores = [score for of, score in answers if of == step]
+            found[name, step] = round(fmean(scores), 2) if len(scores) >= 5 else None
+        if not answers:
+            found[name, ""] = None
+    return found
 
 
 def compare(found: dict[tuple[str, str], Any], slow: dict[tuple[str, str], Any]) -> None:

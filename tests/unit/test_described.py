@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from pydantic_core import from_json
 
 from services.compensation.redemptions.tries import TRIES_MAX
-from shared.contracts.intake import ComplaintRaised
+from shared.contracts.intake import ComplaintRaised, TouchpointPassed
 from shared.contracts.notifier import MessageFailed
 from shared.contracts.reasons import Reason
 from shared.runtime.faults import Rejected
@@ -123,6 +123,7 @@ async def use_everything(aboard: Aboard) -> None:
     await help_oneself(aboard)
     await see_safety(aboard, ask)
     await complain_openly(aboard)
+    await answer_a_question(aboard)
     for key in (SOURCE_KEY, SOURCE_KEY, b"forged" * 8):
         await by_webhook(aboard, {"site": SITE, "text": "cold soup"}, key=key)
     await erase(aboard, ask, about)
@@ -243,6 +244,29 @@ async def hear(aboard: Aboard) -> None:
         for _again in range(2):
             read = {"Idempotency-Key": "read-1"}
             await phone.post("/v1/me/inbox/read", json={"up_to": 1}, headers=read)
+
+
+async def answer_a_question(aboard: Aboard) -> None:
+    fact = TouchpointPassed(
+        site=SITE,
+        customer="guest-q",
+        touchpoint="dinner-served",
+        contact={"email": "kim@example.org"},
+        passed_at=aboard.clock() - timedelta(hours=1),
+    )
+    await aboard.feed("complaints", ComplaintRaised.TOPIC, [record(fact, 910)])
+    await aboard.carry()
+    await aboard.ring()
+    link = re.findall(r"/q/\S+", "\n".join(one.body for one in aboard.postbox.letters))[-1]
+    async with aboard.http("complaints", "") as customer:
+        await customer.get("/q/forged")
+        await customer.get(link)
+        for chosen, form in (
+            ({}, ""),
+            ({"experience": "1"}, ""),
+            ({"experience": "1"}, "text/html"),
+        ):
+            await customer.post(link, data=chosen, headers={"Accept": form})
 
 
 async def see_safety(aboard: Aboard, ask: Caller) -> None:

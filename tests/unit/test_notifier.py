@@ -91,7 +91,7 @@ async def test_a_letter_that_is_due_as_it_is_queued_wakes_the_timers_and_its_att
 async def test_a_letter_to_a_customer_on_an_occasion_that_has_none_is_a_defect():
     """And not, without a word, the letter of another occasion."""
     nobody: Any = None
-    letters = Letters(nobody, nobody, nobody, nobody, nobody, nobody)
+    letters = Letters(nobody, nobody, nobody, nobody, nobody, nobody, nobody)
     alarm = message().model_copy(update={"occasion": Occasion.SAFETY})
     with pytest.raises(AssertionError, match="safety"):
         await letters._particulars(alarm, nobody, nobody, nobody, nobody)

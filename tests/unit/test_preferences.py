@@ -323,6 +323,7 @@ def test_what_must_be_known_is_told_whatever_is_chosen(occasion: Occasion):
         Occasion.THANKED,
         Occasion.PROMISE_AT_RISK,
         Occasion.PROMISE_BROKEN,
+        Occasion.TOUCHPOINT_ASKED,
     }
     assert Preferences().wants(occasion)
     assert Preferences(tells=Tells.ANSWERS).wants(occasion) is (occasion not in optional)

@@ -31,7 +31,7 @@ from shared.runtime.http.auth import OF_SITE
 from shared.runtime.http.face import Face
 from shared.runtime.http.routes import Ask, Routes
 
-#: Days of one answer: a quarter, which takes a third of a second of CPU time, as each day has 1,330 balances.
+#: Days of one answer: a quarter, which takes a third of a second of CPU time, as each day has 1,410 balances.
 DAYS_MAX = 92
 #: The first day that may be asked for: those before have no records.
 FIRST = date(2000, 1, 1)
@@ -48,7 +48,7 @@ class ShownMeasure(BaseModel):
     part: Annotated[
         str,
         Field(
-            description="Which part of the measure: `p50` or `p95` of a time, a category, a question of the survey or `<question>/<score>`; empty for the whole."
+            description="Which part of the measure: `p50` or `p95` of a time, a category, a step of the journey, a question of the survey or `<question>/<score>`; empty for the whole."
         ),
     ]
     value: Annotated[
@@ -68,7 +68,7 @@ class ShownMeasure(BaseModel):
     absent: Annotated[
         Absent | None,
         Field(
-            description="Why there is no value: nothing was counted, the day is not closed, or fewer than five employees made it; null where there is one."
+            description="Why there is no value: nothing was counted, the day is not closed, or fewer than five employees made it or customers answered; null where there is one."
         ),
     ]
     shown_from: Annotated[

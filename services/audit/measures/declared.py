@@ -31,11 +31,13 @@ from services.audit.measures.rules import (
     DELIGHT_COST,
     DELIGHT_COST_BACK,
     DELIGHTS,
+    EXPERIENCE,
     EXPIRED,
     FAILED,
     FEEDBACK,
     GIVEN,
     IDLE,
+    IMPORTANCE,
     MESSAGES,
     OVERDUE,
     PRAISE,
@@ -335,6 +337,28 @@ def _answers(seen: Seen) -> Sequence[tuple[str, int, int]]:
     return sorted(found)
 
 
+#: Answers about a step from which their mean is shown: one guest's word is no measure of a kitchen.
+ANSWERS_MIN = 5
+
+
+def _by_step(counter: Counter) -> Rows:
+    """The mean answer of each step that customers answered about; no value of fewer than five answers."""
+
+    def rows(seen: Seen, _: Assumed) -> Iterator[Row]:
+        for step in STEPS:
+            scores = seen.buckets(counter, step)
+            counted = sum(scores.values())
+            if not counted:
+                continue
+            whole = sum(int(score) * amount for score, amount in scores.items())
+            enough = counted >= ANSWERS_MIN
+            yield Row(step, round(whole / counted, 2) if enough else None, counted)
+        if not seen.of(counter):
+            yield Row("", None, 0)
+
+    return rows
+
+
 MEASURES = (
     Measure(
         "complaints",
@@ -535,6 +559,22 @@ MEASURES = (
         _survey_answers,
     ),
     Measure(
+        "experience",
+        Leads.LAGGING,
+        Unit.SCORE,
+        "mean of customers' answers how a step of their journey was, from 1 to 5; of steps with five answers or more",
+        (EXPERIENCE,),
+        _by_step(EXPERIENCE),
+    ),
+    Measure(
+        "importance",
+        Leads.LAGGING,
+        Unit.SCORE,
+        "mean of customers' answers how much a step of their journey matters to them, from 1 to 5; of steps with five answers or more",
+        (IMPORTANCE,),
+        _by_step(IMPORTANCE),
+    ),
+    Measure(
         "causes_came_back",
         Leads.LAGGING,
         Unit.COUNT,
@@ -610,6 +650,8 @@ class Absent(StrEnum):
     NOT_CLOSED = "not_closed"
     #: Fewer employees than five made it.
     TOO_FEW_EMPLOYEES = "too_few_employees"
+    #: Fewer customers than five answered.
+    TOO_FEW_ANSWERS = "too_few_answers"
 
 
 class Figure(NamedTuple):
@@ -677,13 +719,15 @@ def figures(
                 for one in measure.employees
             )
         for row in measure.rows(Seen(seen), assumed):
-            why = (None, None) if row.value is not None else _why(measure, shown, withheld, now)
+            why = (
+                (None, None) if row.value is not None else _why(measure, row, shown, withheld, now)
+            )
             found.append(Figure(measure, row, withheld, *why))
     return found
 
 
 def _why(
-    measure: Measure, days: Sequence[Day], withheld: bool, now: datetime
+    measure: Measure, row: Row, days: Sequence[Day], withheld: bool, now: datetime
 ) -> tuple[Absent, datetime | None]:
     """Why a measure has no value, and when it may have one, where that is known."""
     if measure.employees:
@@ -691,6 +735,8 @@ def _why(
         if waiting is not None:
             return Absent.NOT_CLOSED, shown_from(waiting)
         return (Absent.TOO_FEW_EMPLOYEES if withheld else Absent.NOTHING_COUNTED), None
+    if row.counted:
+        return Absent.TOO_FEW_ANSWERS, None
     of_windows = USED in measure.counters or STAFF in measure.counters
     if of_windows and any(one.counts.get(WINDOWS.name) for one in days):
         return Absent.TOO_FEW_EMPLOYEES, None

@@ -40,6 +40,7 @@ from shared.contracts.complaints import (
     CustomerReturned,
     JourneyStep,
     PraiseReceived,
+    TouchpointAnswered,
 )
 from shared.contracts.notifier import (
     FeedbackReceived,
@@ -305,15 +306,20 @@ def _large_window(one: Recorded) -> str | None:
 
 #: Reasons for which nothing was tried: there is no address to write to.
 _NO_ADDRESS = (Reason.NO_CONTACT, Reason.CUSTOMER_ERASED)
+#: Reasons for which nobody lacks it.
+_NOT_LACKED = (Reason.NO_LONGER_TRUE, Reason.NOT_WANTED, Reason.ENOUGH_TODAY)
 #: What became of a message.
 SENT, FAILED, WITHOUT_ADDRESS = FATES = ("sent", "failed", "no-address")
 
 
 def _fate(one: Recorded) -> str | None:
-    """What became of a message; None if nobody lacks it: it was not true any more, not wanted, or goes on by another channel."""
+    """What became of a message; None if nobody lacks it.
+
+    It was not true any more, not wanted, a question too many on its day, or goes on by another channel.
+    """
     if one.what == MessageSent.TYPE:
         return SENT
-    if one.why in (Reason.NO_LONGER_TRUE, Reason.NOT_WANTED) or one.details.get("next_channel"):
+    if one.why in _NOT_LACKED or one.details.get("next_channel"):
         return None
     return WITHOUT_ADDRESS if one.why in _NO_ADDRESS else FAILED
 
@@ -324,6 +330,15 @@ STEPS = (*(step.value for step in JourneyStep), "unknown")
 
 def _step(one: Recorded) -> str:
     return str(one.details.get("step") or "unknown")
+
+
+#: A step, and how it was or how much it matters there.
+ANSWERS = tuple(f"{step.value}/{score}" for step in JourneyStep for score in range(1, 6))
+
+
+def _of_step(name: str) -> Callable[[Recorded], str | None]:
+    """The step and the detail of this name; None without it."""
+    return lambda one: f"{_step(one)}/{one.details[name]}" if name in one.details else None
 
 
 _WINDOW = (AuthorityCounted, WindowClosed)
@@ -363,6 +378,12 @@ FEEDBACK = Counter(
 )
 #: Its cells are of the questions in the site's policy.
 SURVEY = Counter("survey", (SurveyAnswered,), cell=_score, cells=())
+EXPERIENCE = Counter(
+    "experience", (TouchpointAnswered,), cell=_of_step("experience"), cells=ANSWERS
+)
+IMPORTANCE = Counter(
+    "importance", (TouchpointAnswered,), cell=_of_step("importance"), cells=ANSWERS
+)
 MESSAGES = Counter(
     "messages",
     (MessageSent, MessageFailed),
@@ -406,7 +427,7 @@ COUNTERS = (
     COMPLAINTS, PROMISES, OVERDUE, REOPENED, CHECKS, TAKEN_BACK, WAITED, AT_ONCE, VALUE, VALUE_BACK, EXPIRED, COST, COST_BACK,
     REDEEMED, ROLLED_BACK, FEEDBACK, MESSAGES, GIVEN, REFUSED, STRETCHED, VALUES, WINDOWS, USED, CEILING, STAFF, IDLE,
     DELIGHTS, DELIGHT_COST, DELIGHT_COST_BACK, CAUSES, CAUSE_ACTIONS, CAME_BACK, CAME_BACK_ELSE,
-    RETURNED, BOUGHT, SURVEY, PRAISE,
+    RETURNED, BOUGHT, SURVEY, PRAISE, EXPERIENCE, IMPORTANCE,
 )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
+from services.complaints.asking.rules import Asked, asked_of
 from services.complaints.customer.handlers import site_of
 from services.complaints.customer.profiles import NOTHING, Profiles
 from services.complaints.customer.rules import DelightGiven, KeptProfile, delights_of
@@ -56,12 +57,12 @@ from shared.runtime.privacy.keys import KeyRing, Keys
 from shared.runtime.privacy.seal import Vault
 from shared.runtime.words import format_money, format_time, in_language, say, title_of
 
-#: Complaints in one export, the earliest, and as many delights and words of praise: far more than a person has; a
+#: Complaints in one export, the earliest, and as many delights, words of praise and questions: far more than a person has; a
 #: source that names everybody alike may have more, and `complete` says so.
 EXPORTED_MAX = 1000
 
 #: What a customer may have much of, each at one site.
-Several = TypeVar("Several", Complaint, DelightGiven, Praise)
+Several = TypeVar("Several", Complaint, DelightGiven, Praise, Asked)
 
 #: The same customer in every example.
 CUSTOMER: JsonDict = {
@@ -129,6 +130,18 @@ CUSTOMER: JsonDict = {
             "received_at": "2026-06-04T08:00:00Z",
             "language": "en",
             "text": "Wonderful breakfast, thank you!",
+        }
+    ],
+    "asked": [
+        {
+            "site": "ms-aurora",
+            "touchpoint": "dinner-served",
+            "passed_at": "2026-06-03T19:30:00Z",
+            "language": "en",
+            "contact": {"name": "Kim", "email": "kim@example.org", "phone": None},
+            "experience": 2,
+            "importance": 5,
+            "answered_at": "2026-06-03T20:15:00Z",
         }
     ],
     "complete": True,
@@ -269,6 +282,28 @@ class ExportedPraise(BaseModel):
     ]
 
 
+class ExportedQuestion(BaseModel):
+    """One question about a moment of the journey, and the answer; words that came with it are a complaint or praise."""
+
+    model_config = ConfigDict(frozen=True)
+
+    site: SiteId
+    touchpoint: Annotated[Id, Field(description="The moment, by its name in the site's policy.")]
+    passed_at: Annotated[datetime, Field(description="When it was over.")]
+    language: Annotated[Language, Field(description="Language in which they were asked.")]
+    contact: Annotated[Contact, Field(description="Where they could be reached.")]
+    experience: Annotated[
+        int | None, Field(description="How it was, from 1 to 5; null if they did not answer.")
+    ]
+    importance: Annotated[
+        int | None,
+        Field(description="How much it matters to them, from 1 to 5; null if they did not say."),
+    ]
+    answered_at: Annotated[
+        datetime | None, Field(description="When they answered; null if they did not.")
+    ]
+
+
 class ExportedCustomer(Answer):
     """Everything that complaints knows of one customer, opened."""
 
@@ -288,6 +323,10 @@ class ExportedCustomer(Answer):
     ]
     praise: Annotated[
         list[ExportedPraise], Field(description="What they praised there, earliest first.")
+    ]
+    asked: Annotated[
+        list[ExportedQuestion],
+        Field(description="What they were asked there about their journey, earliest first."),
     ]
     complete: Annotated[
         bool,
@@ -325,13 +364,15 @@ class Exports:
         )
         delights, every_delight = await _all_of(DelightGiven, delights_of(customer_ref), site, view)
         praise, every_praise = await _all_of(Praise, praise_of_customer(customer_ref), site, view)
+        asked, every_question = await _all_of(Asked, asked_of(customer_ref), site, view)
         return ExportedCustomer(
             customer_ref=customer_ref,
             exported_at=view.now,
             complaints=await self._complaints(complaints, key, view),
             delights=[await _delight(name, one, key, view) for name, one in delights],
             praise=[await self._praise(name, one, view) for name, one in praise],
-            complete=every_complaint and every_delight and every_praise,
+            asked=[_question(one, key) for _, one in asked],
+            complete=every_complaint and every_delight and every_praise and every_question,
             profile=await self._profile(customer_ref, view),
         )
 
@@ -366,10 +407,11 @@ class Exports:
     async def page(self, exported: ExportedCustomer, view: View) -> str:
         """The same as a page, in the language of the latest complaint and the time of each site; raises Unavailable.
 
-        Of a customer who never complained, in the language of what they praised last, else of what they were given last, or of the site.
+        Of a customer who never complained, in the language of what they praised last, else of what they were given or asked last,
+        or of the site.
         """
-        known: Sequence[ExportedDelight | ExportedPraise | ExportedComplaint]
-        known = (*exported.delights, *exported.praise, *exported.complaints)
+        known: Sequence[ExportedQuestion | ExportedDelight | ExportedPraise | ExportedComplaint]
+        known = (*exported.asked, *exported.delights, *exported.praise, *exported.complaints)
         sites = {one.site for one in (*known, exported.profile) if one is not None}
         policies = {site: (await self._policies.at(site, view))[0] for site in sites}
         if known:
@@ -388,6 +430,7 @@ class Exports:
                 (format_time(one.received_at, policies[one.site].timezone, language), one.text)
                 for one in exported.praise
             ],
+            asked=[_asked(one, policies[one.site], language) for one in exported.asked],
             complete=exported.complete,
         )
 
@@ -477,6 +520,20 @@ async def _delight(check_id: str, given: DelightGiven, key: KeyRing, view: View)
     )
 
 
+def _question(asked: Asked, key: KeyRing) -> ExportedQuestion:
+    """A question, opened; raises Unavailable while the key has not come."""
+    return ExportedQuestion(
+        site=asked.site,
+        touchpoint=asked.touchpoint,
+        passed_at=asked.passed_at,
+        language=asked.language,
+        contact=Contact.model_validate_json(key.open("contact", asked.contact)),
+        experience=asked.experience,
+        importance=asked.importance,
+        answered_at=asked.answered_at,
+    )
+
+
 def _told_of(
     profile: ExportedProfile, policy: Policy, language: Language
 ) -> Sequence[tuple[str, str]]:
@@ -543,6 +600,19 @@ def _joy(exported: ExportedDelight, policy: Policy, language: Language) -> Mappi
     }
 
 
+def _asked(exported: ExportedQuestion, policy: Policy, language: Language) -> Mapping[str, object]:
+    """A question, ready to print: as the site asks it now."""
+    known = policy.asking.touchpoints.get(exported.touchpoint) if policy.asking else None
+    return {
+        "question": in_language(known.words, language) if known else exported.touchpoint,
+        "when": format_time(exported.passed_at, policy.timezone, language),
+        "site": policy.site_name,
+        "contact": exported.contact,
+        "experience": exported.experience,
+        "importance": exported.importance,
+    }
+
+
 _EXPORT = """{% macro reached(contact) %}{% if contact %}{% for part in (contact.name, contact.email, contact.phone) if part %}<dt>{{ say("export.contact") }}</dt><dd>{{ part }}</dd>
 {% endfor %}{% endif %}{% endmacro %}
 {% macro all_of(given) %}{% for title, worth, at, voided in given %}<dt>{{ say("export.given") }} – {{ at }}</dt><dd>{{ title }}, {{ worth }}{% if voided %} – {{ say("export.voided", when=voided) }}{% endif %}</dd>
@@ -581,5 +651,13 @@ _EXPORT = """{% macro reached(contact) %}{% if contact %}{% for part in (contact
 {% endfor %}{% for when, text in praise %}<section>
 <h2>{{ say("export.praise") }} – {{ when }}</h2>
 <p>{{ say("export.words_over") if text is none else text }}</p></section>
+{% endfor %}{% for one in asked %}<section>
+<h2>{{ say("export.asked") }} – {{ one.when }}</h2>
+<p>{{ one.question }}</p>
+<div class="card"><dl>
+<dt>{{ say("export.site") }}</dt><dd>{{ one.site }}</dd>
+{% if one.experience %}<dt>{{ say("export.score") }}</dt><dd>{{ say("asking.of_five", score=one.experience) }}</dd>
+{% endif %}{% if one.importance %}<dt>{{ say("export.matters") }}</dt><dd>{{ say("asking.of_five", score=one.importance) }}</dd>
+{% endif %}{{ reached(one.contact) }}</dl></div></section>
 {% endfor %}{% if not complete %}<p>{{ say("export.more") }}</p>
 {% endif %}"""

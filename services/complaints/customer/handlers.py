@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from aiokafka.errors import KafkaError
 from pydantic_core import from_json
 
+from services.complaints.asking.rules import Asked, asked_of
 from services.complaints.customer.rules import (
     CERTIFY,
     STEP,
@@ -82,7 +83,7 @@ async def erasing(customer_ref: str, site: str | None, asked_by: str, view: View
 
 
 async def site_of(customer_ref: str, site: str | None, view: View) -> str:
-    """A site at which the customer complained or praised, or was described, delighted or erased.
+    """A site at which the customer complained or praised, or was asked, described, delighted or erased.
 
     Raises Rejected(unknown_customer), and Unavailable.
     """
@@ -92,10 +93,11 @@ async def site_of(customer_ref: str, site: str | None, view: View) -> str:
         return erasure.site
     if profile is not None and site in (None, profile.site):
         return profile.site
-    kinds: tuple[tuple[type[Complaint | DelightGiven | Praise], str], ...] = (
+    kinds: tuple[tuple[type[Complaint | DelightGiven | Praise | Asked], str], ...] = (
         (Complaint, of_customer(customer_ref)),
         (DelightGiven, delights_of(customer_ref)),
         (Praise, praise_of_customer(customer_ref)),
+        (Asked, asked_of(customer_ref)),
     )
     for kind, name in kinds:
         after: Cursor | None = None

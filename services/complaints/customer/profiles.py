@@ -52,7 +52,7 @@ class Profiles:
 
     def on_described(self, event: Event[CustomerDescribed]) -> Prepared:
         """A description: what to read ahead, and `_described` to decide."""
-        customer_ref = self._ref(event.source, event.data)
+        customer_ref = self.ref_of(event.source, event.data)
         reads = (
             KeptProfile.key(customer_ref),
             CustomerKey.key(customer_ref),
@@ -93,7 +93,7 @@ class Profiles:
 
     def on_purchased(self, event: Event[CustomerPurchased]) -> Prepared:
         """A purchase: what to read ahead, and `_purchased` to decide."""
-        customer_ref = self._ref(event.source, event.data)
+        customer_ref = self.ref_of(event.source, event.data)
         reads = (CustomerKey.key(customer_ref), PolicyHead.key(event.data.site))
         return Prepared(partial(self._purchased, event.data, customer_ref), reads)
 
@@ -111,7 +111,7 @@ class Profiles:
             page.documents, customer_ref, fact.purchased_at, fact.amount_minor, fact.currency
         )
 
-    def _ref(self, source: str, fact: Named) -> str:
+    def ref_of(self, source: str, fact: Named) -> str:
         """The pseudonym of whom it is about, the same as of the complaints of that customer."""
         if fact.customer is not None:
             return self._names.customer(fact.named_by or source, fact.customer)

@@ -13,8 +13,10 @@ from services.complaints.customer.rules import KeptProfile
 from services.complaints.intake.rules import (
     FORESEEN,
     STAY_AHEAD_MAX,
+    Answer,
     Praise,
     Sealed,
+    as_answered,
     foretold,
     log,
     plausible,
@@ -83,9 +85,9 @@ class Intake:
     ) -> Decision:
         """Receive a complaint of another system.
 
-        Raises what `_fits` and `_receive` raise.
+        Raises what `fits` and `_receive` raise.
         """
-        _fits(event, view)
+        fits(event, view)
         return await self._published(event.data, event.source, complaint_id, customer_ref, view)
 
     def on_announced(self, event: Event[DisruptionAnnounced]) -> Prepared:
@@ -105,9 +107,9 @@ class Intake:
         """A complaint for each customer who is named, before they say anything; nothing if nobody is.
 
         Erased customers are left out: they did not come back. Each is known by the token of their name, so that their own later words
-        about the same are merged into it. Raises what `_fits` and `_receive` raise.
+        about the same are merged into it. Raises what `fits` and `_receive` raise.
         """
-        _fits(event, view)
+        fits(event, view)
         facts: list[Fact] = []
         for customer_ref, one in affected.items():
             if await self._keys.erased(customer_ref, view):
@@ -172,6 +174,31 @@ class Intake:
             shown_in=shown_in,
         )
 
+    async def raise_answer(
+        self,
+        raised: ComplaintRaised,
+        complaint_id: str,
+        customer_ref: str,
+        answer: Answer,
+        shown_in: Language,
+        view: View,
+    ) -> Decision:
+        """Receive what a customer answered to a question of ours; raises what `_receive` raises.
+
+        A bad answer is a complaint, whatever its words say; another one is praise or a complaint by its words.
+        """
+        return await self._receive(
+            raised,
+            f"/q/{customer_ref}",
+            complaint_id,
+            customer_ref,
+            view,
+            None,
+            by_customer=True,
+            shown_in=shown_in,
+            answer=answer,
+        )
+
     async def _receive(
         self,
         raised: ComplaintRaised,
@@ -185,11 +212,12 @@ class Intake:
         chosen: Category | None = None,
         shown_in: Language | None = None,
         disruption: Disruption | None = None,
+        answer: Answer | None = None,
     ) -> Decision:
         """Receive a complaint once, or praise; `counts_for` is the customer that it counts for in an incident.
 
         `chosen` is the category that the customer said, `shown_in` the language in which they were asked. With
-        `disruption` they said nothing yet, so that it is no praise.
+        `disruption` they said nothing yet, so that it is no praise; with `answer` we asked them.
 
         Raises Rejected(time_out_of_range, unknown_site), and Rejected(conflicting_repeat) where something else was
         raised under this id before.
@@ -210,9 +238,8 @@ class Intake:
         profile = await self._profiles.of(customer_ref, raised.site, view) if described else NOTHING
         prefers = raised.language or profile.language
         written_in = None if disruption is not None else raised.language
-        otherwise = shown_in or policy.languages[0]
-        language, said = self._read(raised.text, prefers, written_in, otherwise)
-        understood = as_chosen(said, chosen)
+        language, said = self._read(raised.text, prefers, written_in, shown_in, policy)
+        understood = as_chosen(said, chosen) if answer is None else as_answered(said, answer)
         # An employee who writes down a complaint has heard the customer, and is believed.
         told = disruption is None and (raised.praise or raised.raised_by is None)
         if told and is_praise(understood, stated=raised.praise):
@@ -244,10 +271,15 @@ class Intake:
         return Decision((*seals.created, *await at_once(*facts, policy, view, named=named)))
 
     def _read(
-        self, text: str, prefers: str | None, written_in: str | None, otherwise: Language
+        self,
+        text: str,
+        prefers: str | None,
+        written_in: str | None,
+        shown_in: Language | None,
+        policy: Policy,
     ) -> tuple[Language, Understood]:
         """The language to answer in, and what the words say, which may be in another language than the customer's."""
-        answer_in = words_in = self._triage.language_of(text, prefers, otherwise)
+        answer_in = words_in = self._triage.language_of(text, prefers, shown_in or policy.languages[0])
         if prefers != written_in:
             words_in = self._triage.language_of(text, written_in, answer_in.language)
         said = self._triage.understand(text, words_in.language)
@@ -344,7 +376,7 @@ def _in_time(raised: ComplaintRaised, now: datetime) -> None:
         raise Rejected(Reason.TIME_OUT_OF_RANGE, where=("/data/stay_ends_at",))
 
 
-def _fits(event: Event[Any], view: View) -> None:
+def fits(event: Event[Any], view: View) -> None:
     """Raises Rejected(schema_invalid) for a source that complaints gives itself, and Rejected(time_out_of_range)."""
     if reserved(event.source):
         raise Rejected(Reason.SCHEMA_INVALID, where=("/source",))

@@ -8,6 +8,7 @@ from typing import ClassVar, NamedTuple
 from zoneinfo import ZoneInfo
 
 from services.complaints.colleagues.rules import Member
+from services.complaints.triage.rules import Praise as Praising
 from services.complaints.triage.rules import Understood
 from shared.contracts.compensation import ComplaintLogged
 from shared.contracts.complaints import (
@@ -19,6 +20,7 @@ from shared.contracts.complaints import (
     ComplaintForgotten,
     ComplaintReceived,
     ComplaintTriaged,
+    JourneyStep,
     Language,
     PraiseReceived,
     promise_id_of,
@@ -45,7 +47,7 @@ STAY_AHEAD_MAX = timedelta(days=3 * 366)
 DESCRIBED_AHEAD_MAX = timedelta(minutes=5)
 #: How the sources begin that complaints itself gives to what it receives: customers and ids of these are told apart
 #: by them, so no publisher may use one. `/site/…` is open to all: a system may name the customers of a site's desk.
-RESERVED_SOURCES = frozenset({"c", "causes", "http", "mail", "webhooks"})
+RESERVED_SOURCES = frozenset({"c", "causes", "http", "mail", "q", "webhooks"})
 
 #: What is announced, as complaints sort it; what ran out is sorted by the words, because it may be anything.
 FORESEEN = {
@@ -123,6 +125,19 @@ def foretold(announced: DisruptionAnnounced, customer: Affected) -> ComplaintRai
         place=announced.place,
         stay_ends_at=customer.stay_ends_at,
     )
+
+
+class Answer(NamedTuple):
+    """What a customer was asked about, where they answered a question of ours, and whether the answer is bad."""
+
+    step: JourneyStep
+    bad: bool
+
+
+def as_answered(understood: Understood, answer: Answer) -> Understood:
+    """What an answer's words say: about the step that was asked about if they name none, and no praise if it is bad."""
+    praise = Praising.MIXED if answer.bad else understood.praise
+    return understood._replace(step=understood.step or answer.step, praise=praise)
 
 
 class Sealed(NamedTuple):

@@ -33,6 +33,7 @@ from shared.contracts.complaints import (
     InfoAsked,
     PromiseWarned,
     ResolutionRecorded,
+    TouchpointAsked,
 )
 from shared.contracts.event import Event
 from shared.contracts.intake import MessageChannel
@@ -104,7 +105,7 @@ def reminders_of_resolution(fact: ResolutionRecorded, notify: Notify) -> Iterabl
 def queued(
     about: About,
     complaint_id: str,
-    to: Told | Story | Message,
+    to: Told | TouchpointAsked | Story | Message,
     channel: MessageChannel,
     now: datetime,
 ) -> MessageQueued:
@@ -261,6 +262,16 @@ class Messages:
         about = moment_of(fact.complaint_id, fact.referred_at)
         return self._tells(fact, About(Occasion.REFERRED, about))
 
+    def on_touchpoint_asked(self, event: Event[TouchpointAsked]) -> Prepared:
+        """Queue the question how a moment of the journey was, due when the policy says; there is no complaint."""
+        fact = event.data
+        about = About(Occasion.TOUCHPOINT_ASKED, fact.asking_id, fact.due_at)
+
+        async def decide(view: View) -> Decision:
+            return await self._queue(fact.asking_id, fact, about, None, view)
+
+        return Prepared(decide, [*keys_of(about), Preferences.key(fact.customer_ref)])
+
     def _queues(self, fact: Told, about: About, reminders: Reminders | None = None) -> Prepared:
         """Queue what a fact tells its customer, and what reminds of it later."""
 
@@ -294,7 +305,7 @@ class Messages:
     async def _queue(
         self,
         complaint_id: str,
-        to: Told | Story | Message,
+        to: Told | TouchpointAsked | Story | Message,
         about: About,
         reminders: Reminders | None,
         view: View,

@@ -21,8 +21,10 @@ from services.notifier.subjects.rules import (
     Keeper,
     Offered,
     OneTimeCode,
+    SiteCustomer,
     Standing,
     Story,
+    customer_at,
 )
 from services.notifier.survey.rules import Surveyed, close_of
 from services.notifier.wording.blocks import Outline
@@ -58,7 +60,7 @@ from shared.runtime.words import (
 #: Writes the letter to a role mailbox, from the message and its id, the mailbox's id, and what is stored.
 ToMailbox = Callable[[str, Message, str, View], Awaitable[Letter]]
 #: Values that are the link of a letter; none has two.
-LINKS = ("feedback_url", "offer_url", "mine_url")
+LINKS = ("feedback_url", "offer_url", "asking_url", "mine_url")
 #: Letters that an answer by mail is not taken to: the one goes where the customer is not written to any more, the
 #: other asks for a code on a page.
 UNANSWERED = frozenset({Occasion.CONTACT_CHANGED, Occasion.CONFIRMATION})
@@ -83,11 +85,13 @@ class Letters:
         to_mailbox: ToMailbox,
         mine: Callable[[str, datetime], str],
         preferences: Callable[[str, datetime], str],
+        asking: Callable[[str, datetime], str],
         reply_to: Callable[[str, datetime], str] | None = None,
     ) -> None:
         """`mine` and `preferences` make the links to a customer's pages, from the complaint's id and when it is told.
 
-        The first is in complaints, and says how it stands; by the second they change how they are told. `reply_to` makes
+        The first is in complaints, and says how it stands; by the second they change how they are told. `asking` makes the
+        link to a question's page from its id, which is in complaints too. `reply_to` makes
         the address for answers from the same; None where none is read.
         """
         self._keys = keys
@@ -97,6 +101,7 @@ class Letters:
         self._mine = mine
         self._reply_to = reply_to
         self._preferences = preferences
+        self._asking = asking
         self._course = Course(keys)
         self._policies = Policies()
 
@@ -210,6 +215,8 @@ class Letters:
                 return await self._asked_again(message, story, policy, key, view)
             case Occasion.INCIDENT:
                 return await self._incident(message, story, policy, view)
+            case Occasion.TOUCHPOINT_ASKED:
+                return await self._question(message, story, policy, view)
             case Occasion.DIGEST:
                 return {"mine_url": self._mine(message.complaint_id, message.told_at)}
             case _:
@@ -245,6 +252,25 @@ class Letters:
             "about": about(incident.reason, message.language),
             "reference": reference_of(message.complaint_id),
             "mine_url": self._mine(message.complaint_id, message.told_at),
+        }
+
+    async def _question(
+        self, message: Message, story: Story, policy: Policy, view: View
+    ) -> dict[str, Says]:
+        """The values of a question about a touchpoint.
+
+        Raises Rejected(no_longer_true) if the site asks it no more, or the customer complained since it was queued.
+        """
+        asked = policy.asking.touchpoints if policy.asking is not None else {}
+        touchpoint = asked.get(story.touchpoint or "")
+        only_if(touchpoint is not None)
+        assert touchpoint is not None
+        known = await view.get(SiteCustomer, customer_at(story.site, story.customer_ref))
+        complained_at = known.complained_at if known is not None else None
+        only_if(complained_at is None or complained_at < message.queued_at)
+        return {
+            "question": in_language(touchpoint.words, message.language),
+            "asking_url": self._asking(message.about, message.told_at),
         }
 
     async def _not_acknowledged(self, story: Story, view: View) -> None:

@@ -78,6 +78,7 @@ SUPPRESSES = frozenset(
         Reason.OTHER_CHANNEL,
         Reason.CODE_WRONG,
         Reason.TOO_MANY_LETTERS,
+        Reason.ENOUGH_TODAY,
     }
 )
 #: Reasons that lie with the address: another attempt would fare the same.

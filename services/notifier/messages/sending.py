@@ -62,7 +62,7 @@ from shared.runtime.privacy.keys import CustomerKey
 #: Missing parts of a letter that come on other topics than its cause and may come after it.
 PARTS = (Reason.STORY_NOT_YET_KNOWN, Reason.KEY_NOT_YET_KNOWN, Reason.UNKNOWN_SITE)
 #: Why a message is not sent that the customer does not miss.
-NOT_LACKED = frozenset({Reason.NO_LONGER_TRUE, Reason.NOT_WANTED})
+NOT_LACKED = frozenset({Reason.NO_LONGER_TRUE, Reason.NOT_WANTED, Reason.ENOUGH_TODAY})
 
 
 class Sending:
@@ -107,7 +107,8 @@ class Sending:
     async def take(self, message_id: str, letter: Letter, view: View) -> Decision:
         """Take a message in hand, unless another process has or its fate is known; failed at a bound.
 
-        In the customer's quiet hours it is deferred instead, and above the messages of a day it joins a digest.
+        In the customer's quiet hours it is deferred instead. Above the messages of a day it joins a digest; a question about
+        a touchpoint is not sent then.
         """
         message = await known(message_id, view)
         await view.prefetch(read_for(message))
@@ -120,6 +121,8 @@ class Sending:
         used = await view.balances([bound.account for bound in bounds])
         enough = any(bound.joins and used[bound.account] >= bound.ceiling for bound in bounds)
         if enough and due(message, view.now):
+            if message.occasion is Occasion.TOUCHPOINT_ASKED:  # tomorrow it would come too late
+                return not_sent(message, message_id, Reason.ENOUGH_TODAY, None, view.now)
             return await self._joins(message, message_id, letter.recipient, view)
         return attempt(message, message_id, view.now, bounds, used, letter.provider)
 

@@ -13,7 +13,14 @@ from shared.contracts.policy import QuietHours
 from shared.kernel import Decision, Document, Fold, Slice
 
 #: Messages that are not about an open complaint. Mail programs offer to end them with one click (RFC 8058).
-REMINDERS = frozenset({Occasion.FEEDBACK_ASKED, Occasion.CHECK_EXPIRING, Occasion.THANKED})
+REMINDERS = frozenset(
+    {
+        Occasion.FEEDBACK_ASKED,
+        Occasion.CHECK_EXPIRING,
+        Occasion.THANKED,
+        Occasion.TOUCHPOINT_ASKED,
+    }
+)
 #: News of a promise, which somebody may rather not hear until there is an answer.
 PROMISE_NEWS = frozenset({Occasion.PROMISE_AT_RISK, Occasion.PROMISE_BROKEN})
 

@@ -35,6 +35,7 @@ from shared.contracts.complaints import (
     Language,
     SafetyFound,
     Severity,
+    TouchpointAsked,
 )
 from shared.contracts.intake import Disruption
 from shared.contracts.lifecycle import MOVES, State
@@ -119,14 +120,18 @@ class Story(Document):
     helped: Helped | None = None
     #: What goes wrong, where we saw it before they said anything.
     disruption: Disruption | None = None
+    #: The touchpoint that they are asked about; None of a complaint, and of what was given to delight.
+    touchpoint: str | None = None
 
 
 class SiteCustomer(Document):
-    """A customer of a site, known by a complaint there, or by what they were given to delight."""
+    """A customer of a site, known by a complaint there, by what they were given to delight, or by a question."""
 
     KIND: ClassVar[str] = "site-customer"
 
     complaint_id: str
+    #: When they last complained, or said that it did not help; None in older documents.
+    complained_at: datetime | None = None
 
 
 class GivenCheck(Document):
@@ -230,11 +235,21 @@ def customer_at(site: str, customer_ref: str) -> str:
 
 
 def customer_known(
-    known: SiteCustomer | None, fact: ComplaintReceived | CheckIssued
+    known: SiteCustomer | None,
+    fact: ComplaintReceived | ComplaintReopened | CheckIssued | TouchpointAsked,
 ) -> SiteCustomer:
-    """The customer, known by the complaint or gift with the least id: facts of two topics come in any order."""
-    ids = (fact.complaint_id,) if known is None else (known.complaint_id, fact.complaint_id)
-    return SiteCustomer(complaint_id=min(ids))
+    """The customer, known by the complaint, gift or question with the least id: facts of two topics come in any order."""
+    name = fact.asking_id if isinstance(fact, TouchpointAsked) else fact.complaint_id
+    if known is None:
+        known = SiteCustomer(complaint_id=name)
+    moments = [known.complained_at] if known.complained_at is not None else []
+    if isinstance(fact, ComplaintReceived):
+        moments.append(fact.received_at)
+    if isinstance(fact, ComplaintReopened) and fact.reopened_at is not None:
+        moments.append(fact.reopened_at)
+    return SiteCustomer(
+        complaint_id=min(known.complaint_id, name), complained_at=max(moments, default=None)
+    )
 
 
 def moment_of(complaint_id: str, moment: datetime) -> str:
@@ -265,6 +280,18 @@ def story_delighted(_: Story | None, fact: CheckIssued) -> Story:
         contact=fact.contact,
         reachable=fact.reachable,
         received_at=fact.issued_at,
+    )
+
+
+def story_asked(_: Story | None, fact: TouchpointAsked) -> Story:
+    """What is known of a customer who is asked about a touchpoint; there is no complaint."""
+    return Story(
+        customer_ref=fact.customer_ref,
+        site=fact.site,
+        language=fact.language,
+        contact=fact.contact,
+        reachable=True,
+        touchpoint=fact.touchpoint,
     )
 
 
@@ -422,7 +449,22 @@ SLICE = Slice(
             ),
         ),
         ComplaintTriaged: (Fold(Story, lambda fact: fact.complaint_id, story_promised),),
-        ComplaintReopened: (Fold(Story, lambda fact: fact.complaint_id, story_promised),),
+        ComplaintReopened: (
+            Fold(Story, lambda fact: fact.complaint_id, story_promised),
+            Fold(
+                SiteCustomer,
+                lambda fact: customer_at(fact.site, fact.customer_ref),
+                customer_known,
+            ),
+        ),
+        TouchpointAsked: (
+            Fold(Story, lambda fact: fact.asking_id, story_asked),
+            Fold(
+                SiteCustomer,
+                lambda fact: customer_at(fact.site, fact.customer_ref),
+                customer_known,
+            ),
+        ),
         SafetyFound: (Fold(Story, lambda fact: fact.complaint_id, story_endangered),),
         ComplaintForgotten: (Fold(Story, lambda fact: fact.complaint_id, story_forgotten),),
         ContactChanged: (Fold(Story, lambda fact: fact.complaint_id, story_contact),),

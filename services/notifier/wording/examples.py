@@ -77,6 +77,12 @@ _WHERE = {
     "da": "restauranten",
     "en": "the restaurant",
 }
+_DINED = {
+    "nb": "Hvordan var middagen?",
+    "sv": "Hur var middagen?",
+    "da": "Hvordan var middagen?",
+    "en": "How was dinner?",
+}
 _PLACE = {
     "nb": "Lugar 412, dekk 4",
     "sv": "Hytt 412, däck 4",
@@ -243,7 +249,10 @@ def example(
         "with_whom": next(iter(variant & {"colleague", "nobody"}), "same"),
         "words": _WORDS[language],
         "taken_on": "free" if "free" in variant else "taken",
-        "question": _QUESTION[language],
+        "question": _DINED[language]
+        if occasion is Occasion.TOUCHPOINT_ASKED
+        else _QUESTION[language],
+        "asking_url": "https://aurora.example/q/7pKe4xNs",
         "resolution": "" if "unsaid" in variant else _RESOLUTION[language],
         "outcome": next(iter(variant & {"explained", "not_possible"}), "fixed"),
         "fix": "" if "untitled" in variant else _FIX[language],

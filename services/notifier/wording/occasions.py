@@ -192,6 +192,16 @@ def feedback_asked(words: Words, told: Told) -> Iterator[Block]:
     yield Text([words("letter.feedback_asked.last")])
 
 
+def touchpoint_asked(words: Words, told: Told) -> Iterator[Block]:
+    """The site's question about a moment of the journey, and where it is answered."""
+    yield Text([told["question"], words("letter.touchpoint_asked.why")])
+    yield Link(
+        words("letter.touchpoint_asked.ask"),
+        words("letter.touchpoint_asked.answer"),
+        told["asking_url"],
+    )
+
+
 def incident(words: Words, told: Told) -> Iterator[Block]:
     """Many told us the same: what the site says of it, in the words that it says everywhere."""
     yield Text([words("letter.incident.others")])
@@ -359,6 +369,7 @@ OCCASIONS: Mapping[Occasion, Writes] = {
     Occasion.CHECK_WITHDRAWN: check_withdrawn,
     Occasion.DIGEST: digest,
     Occasion.INCIDENT: incident,
+    Occasion.TOUCHPOINT_ASKED: touchpoint_asked,
     Occasion.CONFIRMATION: confirmation,
     Occasion.CONTACT_CHANGED: contact_changed,
     Occasion.SAFETY: safety,

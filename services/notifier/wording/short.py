@@ -19,6 +19,7 @@ WITHOUT_REFERENCE = frozenset(
         Occasion.CHECK_GIVEN,
         Occasion.CHECK_EXPIRING,
         Occasion.CHECK_WITHDRAWN,
+        Occasion.TOUCHPOINT_ASKED,
     }
 )
 
@@ -141,6 +142,11 @@ def _incident(words: Words, told: Told) -> Iterator[str]:
     yield told["words"]
 
 
+def _touchpoint_asked(words: Words, told: Told) -> Iterator[str]:
+    yield told["question"]
+    yield words("letter.touchpoint_asked.why")
+
+
 def _confirmation(words: Words, told: Told) -> Iterator[str]:
     """The code, until when it is taken, and what it does."""
     yield words("letter.confirmation.short")
@@ -194,6 +200,7 @@ SHORT: Mapping[Occasion, Callable[[Words, Told], Iterator[str]]] = {
     Occasion.CHECK_EXPIRING: _check_expiring,
     Occasion.CHECK_WITHDRAWN: _check_withdrawn,
     Occasion.INCIDENT: _incident,
+    Occasion.TOUCHPOINT_ASKED: _touchpoint_asked,
     Occasion.CONFIRMATION: _confirmation,
     Occasion.CONTACT_CHANGED: _contact_changed,
 }

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 PAGES: Mapping[str, str] = {
     "c": "complaints",
     "m": "complaints",
+    "q": "complaints",
     "o": "compensation",
     "k": "compensation",
     "f": "notifier",

@@ -23,7 +23,7 @@ from shared.runtime.faults import Rejected
 
 #: The purposes of links; a link for one purpose is invalid for another.
 FEEDBACK, OFFER, MINE, PREFERENCES, SEEN = "feedback", "offer", "mine", "preferences", "seen"
-REPLY, SURVEY, CODE = "reply", "survey", "code"
+REPLY, SURVEY, CODE, ASKING = "reply", "survey", "code", "asking"
 #: What the tokens of a purpose name, in the order in which it stands in them. A check knows its complaint.
 NAMED: Mapping[str, Sequence[str]] = {
     FEEDBACK: ("check",),
@@ -33,6 +33,7 @@ NAMED: Mapping[str, Sequence[str]] = {
     SEEN: ("complaint", "mailbox"),
     SURVEY: ("complaint", "round"),
     CODE: ("check", "language"),
+    ASKING: ("asking",),
 }
 #: Letters that were sent before tokens were short have JWTs. The last of them expires 731 days, the longest that a
 #: check is valid, and `ANSWERED_WITHIN` after the last was sent.
@@ -45,6 +46,8 @@ OUTLASTS = timedelta(days=30)
 
 #: How long the link to a complaint's page works: a journey, and the weeks in which a customer writes once more.
 FOLLOWED_FOR = timedelta(days=90)
+#: How long a question about a touchpoint can be answered: after a month few remember a dinner.
+ASKED_FOR = timedelta(days=30)
 #: How long the link works by which a role mailbox says that it saw a safety concern: whoever comes back to it later
 #: looks the complaint up.
 SEEN_FOR = timedelta(days=7)
@@ -54,9 +57,9 @@ EXPIRY_BYTES = 4
 #: letter: programs that find links in a text may leave "-" and "_" at the end out.
 TOKEN_SIGNATURE_BYTES = 10
 #: What stands before the bytes of an id of ours; before any other text stands its length.
-KINDS = {"co-": 255, "ck-": 254, "of-": 253}
+KINDS = {"co-": 255, "ck-": 254, "of-": 253, "as-": 252}
 PREFIXES = {kind: prefix for prefix, kind in KINDS.items()}
-OUR_ID = re.compile(r"(co-|ck-|of-)([0-9a-f]{32})")
+OUR_ID = re.compile(r"(co-|ck-|of-|as-)([0-9a-f]{32})")
 #: The part of an address before "@" has 64 characters at most (RFC 5321, 4.5.3.1.1) and no case, so a token in it is
 #: none of those above: a complaint's id, the day on which it ends, and so many bytes of a signature, in 48 letters
 #: and digits.
@@ -187,6 +190,12 @@ def preferences_link(
     """The address where the customer of a complaint says how they want to be told; good for months."""
     token = preferences.sign({"complaint": complaint_id}, told_at + FOLLOWED_FOR)
     return f"{base_url.rstrip('/')}/p/{token}"
+
+
+def asking_link(askings: Tokens, base_url: str, asking_id: str, told_at: datetime) -> str:
+    """The address where a customer says how a touchpoint was, in complaints; the notifier's letter links to it."""
+    token = askings.sign({"asking": asking_id}, told_at + ASKED_FOR)
+    return f"{base_url.rstrip('/')}/q/{token}"
 
 
 def reply_address(secret: bytes, address: str, complaint_id: str, told_at: datetime) -> str:

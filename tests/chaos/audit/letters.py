@@ -33,6 +33,9 @@ def queued_once(evidence: Evidence, _: Diary) -> Verdict:
     }
     wanted |= {("check_offered", one.data["offer_id"]) for one in evidence.of("offer.made")}
     wanted |= {
+        ("touchpoint_asked", one.data["asking_id"]) for one in evidence.of("touchpoint.asked")
+    }
+    wanted |= {
         ("confirmation", one.data["confirmation_id"]) for one in evidence.of("confirmation.asked")
     }
     wanted |= {

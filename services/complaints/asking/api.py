@@ -1,0 +1,87 @@
+"""The page behind a question's link; opening it changes nothing, because mail scanners open links too."""
+
+from __future__ import annotations
+
+import secrets
+
+from fastapi import Request, Response
+from fastapi.responses import HTMLResponse
+
+from services.complaints.asking.handlers import Touchpoints
+from services.complaints.asking.page import AskingPage, Form, faults_in
+from shared.contracts.names import visible
+from shared.contracts.reasons import Reason
+from shared.kernel import Decision
+from shared.runtime.engine.view import View
+from shared.runtime.faults import Rejected
+from shared.runtime.http.answers import to_page
+from shared.runtime.http.auth import Kind, Principal
+from shared.runtime.http.face import Face
+from shared.runtime.http.inputs import values_of
+from shared.runtime.http.pages import PAGE_HEADERS, wants_page
+from shared.runtime.http.routes import Routes, Token
+
+#: Fields of a form that are read; ours has three.
+FIELDS_MAX = 8
+GONE = (Reason.UNKNOWN_SITE, Reason.KEY_NOT_YET_KNOWN, Reason.WRAPPING_KEY_MISSING)
+
+
+def routes(face: Face, touchpoints: Touchpoints, page: AskingPage) -> Routes:
+    """The routes."""
+    to = Routes(face)
+
+    async def addressed(token: str, request: Request) -> None:
+        """Notes the customer, for a refusal's page."""
+        request.state.addressee = await touchpoints.addressee_of(token, face.view())
+
+    @to.link("GET", "/q/{token}", refuses=GONE, response_class=HTMLResponse)
+    async def show_question(token: Token, request: Request) -> Response:
+        """How a moment of the customer's journey was, and how much it matters to them; thanks once that is answered."""
+        await addressed(token, request)
+        shown = await touchpoints.shown(token, face.view())
+        return HTMLResponse(page.show(shown, Form()), headers=PAGE_HEADERS)
+
+    @to.link("POST", "/q/{token}", refuses=GONE, response_class=HTMLResponse)
+    async def answer_question(token: Token, request: Request) -> Response:
+        """The customer's answer: `experience` and, if they like, `importance`, from 1 to 5, and `text`.
+
+        A bad one is a complaint. The first answer counts, and whatever is sent later is thanked for. The answer is the
+        page, for a browser by a redirect.
+        """
+        await addressed(token, request)
+        form = await form_of(request)
+        found = await touchpoints.shown(token, face.view())
+        faults = faults_in(form, found.language)
+        if faults and not found.answered:
+            return HTMLResponse(page.show(found, form, faults), 422, PAGE_HEADERS)
+
+        async def decide(view: View, _name: str) -> Decision:
+            return await touchpoints.answer(token, form, view)
+
+        customer = Principal(touchpoints.read(token), Kind.CUSTOMER, site="")
+        if not found.answered:
+            try:
+                await face.write(customer, "q", secrets.token_urlsafe(16), form, decide)
+            except Rejected as rejected:
+                if rejected.reason is not Reason.ALREADY_ANSWERED:
+                    raise
+        if wants_page(request.headers.get("accept", ""), request.url.path):
+            return to_page(f"/q/{token}")
+        shown = await touchpoints.shown(token, face.view())
+        return HTMLResponse(page.show(shown, Form()), headers=PAGE_HEADERS)
+
+    return to
+
+
+async def form_of(request: Request) -> Form:
+    """The form that a browser sends; of a question with two answers both, which together are on no scale.
+
+    What is no form of ours says nothing.
+    """
+    try:
+        found = await values_of(request, FIELDS_MAX)
+    except Rejected:
+        return Form()
+    form = Form(**{name: " ".join(values) for name, values in found.items()})
+    text = form.text.replace("\r\n", "\n").strip()
+    return form.model_copy(update={"text": text if visible(text) else ""})

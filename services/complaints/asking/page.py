@@ -1,0 +1,93 @@
+"""The question how a touchpoint was, as a form, and thanks for the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pydantic import BaseModel
+
+from shared.contracts.complaints import Language
+from shared.contracts.policy import Scale
+from shared.runtime.http.pages import Fault, Pages
+from shared.runtime.words import say
+
+#: As much as a customer may add on their complaint's page.
+TEXT_CHARS_MAX = 2000
+SCORES = tuple(map(str, Scale.ONE_TO_FIVE.scores))
+_CHIPS = """<fieldset class="chips" id="{name}"{{{{ amiss("{name}") }}}}><legend>{{{{ say("{said}") }}}}</legend>
+<p>{{{{ say("{hint}") }}}}</p>
+<div>{{% for score in scores %}}<label><input type="radio" name="{name}" value="{{{{ score }}}}"{{% if score == form.{name} %}} checked{{% endif %}}><span>{{{{ score }}}}</span></label>
+{{% endfor %}}</div></fieldset>"""
+_ASKING = f"""<form method="post">
+{_CHIPS.format(name="experience", said="asking.experience", hint="asking.hint.experience")}
+{_CHIPS.format(name="importance", said="asking.importance", hint="asking.hint.importance")}
+<label for="text">{{{{ say("asking.text") }}}}</label>
+<textarea id="text" name="text" rows="3" maxlength="{TEXT_CHARS_MAX}" dir="auto"{{{{ amiss("text") }}}}>
+{{{{ form.text }}}}</textarea>
+<button class="yes">{{{{ say("asking.send") }}}}</button></form>
+<p>{{{{ say("asking.free") }}}}</p>
+"""
+_THANKS = """{% if shown.mine %}<p>{{ say("asking.sorry") }}</p>
+{% if shown.promised_by %}<p class="standing" role="status">{{ say("mine.by", when=shown.promised_by) }}</p>
+{% endif %}<p><a href="{{ shown.mine }}">{{ say("form.thanks.follow") }}</a></p>
+{% endif %}"""
+
+
+class Form(BaseModel):
+    """What the form says; a field that was left out is empty."""
+
+    experience: str = ""
+    importance: str = ""
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What the page shows: the question, or what became of the answer."""
+
+    language: Language
+    site_name: str
+    question: str
+    answered: bool
+    #: By when the customer hears from us, where their answer is a complaint; empty if that is over, or it is none.
+    promised_by: str
+    #: The path of the complaint's page; empty if the answer is none.
+    mine: str
+
+
+class AskingPage:
+    """The pages in each language."""
+
+    def __init__(self) -> None:
+        self._pages = Pages(asking=_ASKING, thanks=_THANKS)
+
+    def show(self, shown: Shown, form: Form, faults: Sequence[Fault] = ()) -> str:
+        """The question with what was chosen, or thanks once it is answered."""
+        language = shown.language
+        if shown.answered:
+            title = say(language, "asking.thanks")
+            return self._pages.render(
+                "thanks", language, title, site_name=shown.site_name, shown=shown
+            )
+        return self._pages.render(
+            "asking",
+            language,
+            shown.question,
+            site_name=shown.site_name,
+            faults=faults,
+            form=form,
+            scores=SCORES,
+        )
+
+
+def faults_in(form: Form, language: Language) -> Sequence[Fault]:
+    """What the customer must put right, in the order of the page."""
+    found = []
+    if form.experience not in SCORES:
+        found.append(Fault(say(language, "asking.fault.experience"), "experience"))
+    if form.importance not in ("", *SCORES):
+        found.append(Fault(say(language, "asking.fault.importance"), "importance"))
+    if len(form.text) > TEXT_CHARS_MAX:
+        found.append(Fault(say(language, "form.fault.long", count=TEXT_CHARS_MAX), "text"))
+    return found
