@@ -102,6 +102,13 @@ def test_danger_to_a_person_is_severe_whatever_language_was_claimed(
         ("The ship is brand new.", "nb"),
         ("Jeg er virkelig chokeret over betjeningen.", "da"),
         ("Vi var fire i lugaren, og maten var kald.", "nb"),
+        ("They lost the bag and, to add insult to injury, the stroller.", "en"),
+        ("My code is invalid, and I was tryna book a cabin.", "en"),
+        ("Would it kill you to answer? I fell asleep on hold.", "en"),
+        ("Such poor hospitality, please fire your manager.", "en"),
+        ("I hope your system is up again soon.", "en"),
+        ("Personalen brinner för sitt jobb.", "sv"),
+        ("Butiken i Kista svarar inte.", "sv"),
         *(
             (text, language)
             for language in ("nb", "sv", "da", "en")
