@@ -101,6 +101,14 @@ def test_what_the_rules_found_is_named_in_words_of_ours():
     assert {f"category {found.category}", f"severity {found.severity}"} <= signs(found)
 
 
+def test_how_much_words_speak_of_a_category_is_a_sign_by_steps():
+    found = NOTHING._replace(scores={"baggage": 4.0, "baggage.lost": 1.0, "food": 0.0})
+    assert {one for one in signs(found) if one.startswith("speaks")} == {
+        *("speaks of baggage", "speaks of baggage, 2", "speaks of baggage, 4"),
+        "speaks of baggage.lost",
+    }
+
+
 # What it decides ----------------------------------------------------------------------------------
 
 

@@ -5,6 +5,7 @@ Skipped where scikit-learn is not installed: requirements-train.txt.
 
 from __future__ import annotations
 
+import csv
 import json
 import random
 from datetime import date
@@ -13,11 +14,13 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from services.complaints.triage.commands import app
+from bench import triage_report
+from services.complaints.triage import lexicon
+from services.complaints.triage.commands import PEER, app
 from services.complaints.triage.features import vocabulary
 from services.complaints.triage.history import Example, split
 from services.complaints.triage.model import FEATURES_MAX, Head, ModelFile, load, scores
-from services.complaints.triage.quality import look
+from services.complaints.triage.quality import RULES, WITH_MODEL, look
 from shared.contracts.complaints import Language
 from tests.suites.services import triage
 
@@ -177,3 +180,40 @@ def test_the_commands_train_a_file_that_the_service_reads_and_measure_it_beside_
     compared = said("evaluate", rows, "--seeds", 2)
     assert "TF-IDF and SVM" in compared
     assert "2 splits (seeds 1 to 2)" in compared
+
+
+def test_the_report_trains_on_splits_of_a_set_and_measures_on_rows_that_no_training_saw(
+    tmp_path: Path, examples: list[Example]
+):
+    reasons = {
+        "baggage.lost": "Lost Luggage",
+        "delay.late": "Late Flight",
+        "staff.crew": "Flight Attendant Complaints",
+    }
+    folder = tmp_path / "twitter_us_airline"
+    folder.mkdir()
+    with (folder / "dev.csv").open("w", encoding="utf-8", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["text", "airline_sentiment", "negativereason"])
+        for one in [*examples, *examples[:50]]:  # A copy counts once.
+            rows.writerow([one.text, "negative", reasons[one.labels["category"]]])
+        rows.writerows([f"{one.text} thanks", "positive", ""] for one in examples[:300])
+    to = tmp_path / "report.json"
+    triage_report.report(tmp_path, to, None, lexicon.SHIPPED, splits=2)
+    told = json.loads(to.read_text(encoding="utf-8"))
+    lines = {(line[0], line[2]): line[3] for line in told["twitter_us_airline/splits"]}
+    assert set(lines) == {
+        (decides, by) for decides in ("intent", "category") for by in (RULES, WITH_MODEL, PEER)
+    }
+    for each in lines.values():
+        assert len(each) == 2
+    # The rows of a split are the same for all three, and a fifth of what there is.
+    for decides, whole in (("intent", 1_500), ("category", 1_200)):
+        (of_rules,), (of_model,), (of_peer,) = (
+            {rows for rows, _, _ in lines[decides, by][:1]} for by in (RULES, WITH_MODEL, PEER)
+        )
+        assert of_rules == of_model == of_peer
+        assert 0.15 < of_rules / whole < 0.25
+    assert lines["category", WITH_MODEL][0][1] > lines["category", RULES][0][1]
+    assert told["twitter_us_airline/trained"]["rows"] == lines["intent", RULES][0][0]
+    assert len(told["twitter_us_airline/trained"]["confusion"]) == len(reasons)

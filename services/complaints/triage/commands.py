@@ -88,7 +88,7 @@ def train_command(
         _stop(f"nothing was trained: {error}")
     except OSError as error:
         _stop(f"{out} cannot be written: {error.strerror}")
-    _show(
+    show(
         (head.decides, head.language, name, [quality])
         for head in made.heads
         for name, quality in (
@@ -131,7 +131,7 @@ def evaluate_command(
     """
     found, understand = _read(file), _rules(words)
     if path is None:
-        _show(_trials(found.examples, understand, seeds, held_share))
+        show(_trials(found.examples, understand, seeds, held_share))
         typer.echo(
             f"{seeds} splits (seeds 1 to {seeds}), {held_share:.0%} of the customers kept for measuring in each."
         )
@@ -142,7 +142,7 @@ def evaluate_command(
         held = history.split(held, learnt.card.seed, learnt.card.held_share)[1]
     names = {name for head in learnt.heads.values() for name in head.features}
     seen = look(held, understand, names)
-    _show(
+    show(
         (head.decides, head.language, name, [quality])
         for head in learnt.heads.values()
         for name, quality in compare(head, seen).items()
@@ -220,15 +220,16 @@ def _trials(
     found: dict[tuple[Decides, Language, str], list[Quality]] = {}
     for seed in range(1, seeds + 1):
         typer.echo(f"split {seed} of {seeds}", err=True)
-        sides = history.split(examples, seed, held_share)
-        for head, train, held in training.trained(*sides, understand):
-            both = {**compare(head, held), PEER: training.peer(train, held, head.decides)}
+        split = history.split(examples, seed, held_share)
+        for head, train, held in training.trained(*split, understand):
+            sides = ([one.example for one in seen] for seen in (train, held))
+            both = {**compare(head, held), PEER: training.peer(*sides, head.decides)}
             for name, quality in both.items():
                 found.setdefault((head.decides, head.language, name), []).append(quality)
     return [(*key, each) for key, each in found.items()]
 
 
-def _show(lines: Iterable[Line]) -> None:
+def show(lines: Iterable[Line], console: Console | None = None) -> None:
     """Print qualities as a table: of one split as they are, of several the mean and the standard deviation."""
     table = Table("decides", "language", "by", "rows", "accuracy", "macro-F1")
     for decides, language, name, each in lines:
@@ -240,7 +241,7 @@ def _show(lines: Iterable[Line]) -> None:
             _spread([one.accuracy for one in each]),
             _spread([one.macro_f1 for one in each]),
         )
-    console = Console()
+    console = console or Console()
     (console if console.is_terminal else Console(width=WIDTH)).print(table)
 
 

@@ -12,6 +12,8 @@ from operator import itemgetter
 from services.complaints.triage.rules import Understood
 from services.complaints.triage.text import plain
 
+#: What words of a category weigh together, from which it is a sign of its own: a fault weighs 2, a sure word 4.
+STEPS = (2, 4, 8)
 #: Characters of a text that are looked at, so that a long one takes some milliseconds at most: the beginning says
 #: what it is about.
 LOOKED_AT_MAX = 4_000
@@ -67,7 +69,7 @@ def features(text: str) -> set[str]:
 
 
 def signs(understood: Understood) -> set[str]:
-    """What the rules found, in words of ours: what they decided, and each category that words spoke of."""
+    """What the rules found, in words of ours: what they decided, and how much words spoke of each category."""
     decided = (
         ("category", understood.category),
         ("intent", understood.intent),
@@ -76,8 +78,11 @@ def signs(understood: Understood) -> set[str]:
         ("remedy", understood.remedy),
         *(("flag", flag) for flag in understood.flags),
     )
-    return {f"{what} {which}" for what, which in decided if which} | {
-        f"speaks of {name}" for name, score in understood.scores.items() if score > 0
+    spoken = {name: score for name, score in understood.scores.items() if score > 0}
+    return {
+        *(f"{what} {which}" for what, which in decided if which),
+        *(f"speaks of {name}" for name in spoken),
+        *(f"speaks of {name}, {step}" for name in spoken for step in STEPS if spoken[name] >= step),
     }
 
 
