@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
@@ -66,7 +67,7 @@ def told(chance: Random, start: datetime) -> Told:
     reason = chance.choice(["food", "food", "noise"])
     match kind:
         case "complaint.triaged":
-            changes |= {"category": reason}
+            changes |= {"category": reason, "step": chance.choice([None, "dining", "room"])}
         case "check.issued" | "check.refused":
             changes |= {
                 "employee_id": f"e-{chance.randint(1, 14)}",
@@ -191,6 +192,16 @@ class Slow:
             if one.fact.TYPE == f"recovery.{kind}.v1" and one.at.date() in wanted
         ]
 
+    def hours(self, kind: str) -> Counter[str]:
+        """By hour of the day, the facts of a type that happened in the period and have nothing to do with delight."""
+        return Counter(
+            f"{one.at:%H}"
+            for one in self._all
+            if one.fact.TYPE == f"recovery.{kind}.v1"
+            and one.at.date() in self._days
+            and getattr(one.fact, "delight", None) is None
+        )
+
     def money(self, kind: str, name: str) -> int:
         return sum(getattr(one, name) for one in self.of(kind) if one.currency == self._currency)
 
@@ -284,6 +295,14 @@ def computed(slow: Slow) -> dict[tuple[str, str], float | None]:
     found["complaints", ""] = len(triaged)
     for category in Category:
         found["complaints", category] = sum(one.category == category for one in triaged)
+    where = Counter(f"{one.category}/{one.step or 'unknown'}" for one in triaged)
+    for name, cells in (
+        ("complaints_by_step", where),
+        ("complaints_by_hour", slow.hours("complaint.triaged")),
+        ("checks_by_hour", slow.hours("check.issued")),
+    ):
+        found |= {(name, part): amount for part, amount in cells.items()}
+        found[name, ""] = cells.total()
     praise = slow.of("praise.received")
     found["praise", ""] = len(praise)
     for step in JourneyStep:

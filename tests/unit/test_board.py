@@ -99,6 +99,7 @@ async def test_a_promise_is_listed_from_half_an_hour_before_its_time(recorded: A
     (found,) = (await board(recorded))["promises"]["soon"]
     assert found == {
         "complaint_id": complaint,
+        "reference": complaint[-6:].upper(),
         "category": "food",
         "severity": "mild",
         "round": 0,

@@ -399,9 +399,26 @@ async def test_another_sites_measures_are_not_there(aboard: Aboard):
     assert (answer.status_code, answer.json()["type"]) == (404, Reason.UNKNOWN_SITE)
 
 
+async def test_a_manager_of_several_sites_sees_the_measures_of_each(aboard: Aboard):
+    await hear(aboard, check(1))
+    region = {"site": "ms-borealis", "sites": [SITE]}
+    answer = await asked(aboard, f"?site={SITE}&measure=checks_given", token=region)
+    assert answer.json()["site"] == SITE
+    assert [one["value"] for one in answer.json()["leading"]] == [1]
+
+
+async def test_the_measures_that_are_named_are_shown_and_no_others(aboard: Aboard):
+    answer = await asked(aboard, "?measure=recovery_roi&measure=complaints_by_hour")
+    found = answer.json()
+    assert {one["measure"] for one in found["leading"]} == {"complaints_by_hour"}
+    assert {one["measure"] for one in found["lagging"]} == {"recovery_roi"}
+
+
 @pytest.mark.parametrize(
     ("query", "reason"),
     [
+        ("?measure=no_such", Reason.SCHEMA_INVALID),
+        ("?measure=complaints&measure=complaints%0A", Reason.SCHEMA_INVALID),
         ("?from=2026-06-02&to=2026-06-01", Reason.PERIOD_REVERSED),
         ("?from=2026-03-03&to=2026-06-03", Reason.PERIOD_TOO_LONG),
         ("?from=0001-01-01&to=0001-01-02", Reason.TIME_OUT_OF_RANGE),

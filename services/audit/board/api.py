@@ -21,7 +21,7 @@ from services.audit.board.handlers import (
 )
 from services.audit.board.rules import BoardDay, OpenIncident, Promise
 from services.audit.measures.declared import ASSUMPTIONS, Absent, Unit
-from shared.contracts.complaints import Category, Severity, promise_id_of
+from shared.contracts.complaints import Category, Severity, promise_id_of, reference_of
 from shared.contracts.event import AmountMinor, ComplaintId, Currency, Id, PromiseId, SiteId
 from shared.contracts.reasons import Reason
 from shared.runtime.http.answers import Answer
@@ -178,6 +178,9 @@ class PromiseOnBoard(Answer):
     """A promise to a customer who waits."""
 
     complaint_id: ComplaintId
+    reference: Annotated[
+        str, Field(description="What letters call the complaint, and staff find it by.")
+    ]
     category: Annotated[
         Category | None, Field(description="What the complaint is about; null if it is not known.")
     ]
@@ -195,7 +198,10 @@ class PromiseOnBoard(Answer):
         """A promise as a board shows it."""
         complaint_id, promise = found
         promise_id = promise_id_of(complaint_id, promise.round)
-        return cls.about(promise, complaint_id=complaint_id, promise_id=promise_id)
+        reference = reference_of(complaint_id)
+        return cls.about(
+            promise, complaint_id=complaint_id, reference=reference, promise_id=promise_id
+        )
 
 
 class PromisesOnBoard(Answer):
@@ -251,6 +257,8 @@ COMPLAINTS = "complaints"
 #: A board in the API document; each list has one of its kind.
 EXAMPLE: JsonDict = {
     "site": "ms-aurora",
+    "name": "MS Aurora",
+    "timezone": "Europe/Oslo",
     "currency": "NOK",
     "today": [
         {
@@ -298,6 +306,7 @@ EXAMPLE: JsonDict = {
         "soon": [
             {
                 "complaint_id": "co-9f86d081884c7d65",
+                "reference": "4C7D65",
                 "category": "food",
                 "severity": "severe",
                 "round": 0,
@@ -372,6 +381,8 @@ class Board(Answer):
     model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
 
     site: SiteId
+    name: Annotated[str, Field(description="What the site is called.")]
+    timezone: Annotated[str, Field(description="Time zone of the site, by its IANA name.")]
     currency: Currency
     today: Annotated[list[FigureOnBoard], Field(description="Measures of today (UTC).")]
     budget: Annotated[BudgetOnBoard, Field(description="The site's budget of the business day.")]
@@ -408,6 +419,8 @@ class Board(Answer):
         past, currency = shown.past, shown.policy.currency
         return cls(
             site=shown.site,
+            name=shown.policy.site_name,
+            timezone=shown.policy.timezone,
             currency=currency,
             today=_figures(shown.today, currency),
             budget=BudgetOnBoard.of(shown.budget, currency, shown.day),

@@ -8,12 +8,13 @@ from datetime import date, datetime, timedelta
 from typing import Annotated
 
 from fastapi import Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from services.audit.measures.declared import (
     ASSUMPTIONS,
     HANDLING,
     MARGIN,
+    MEASURES,
     RETAINED,
     Absent,
     Figure,
@@ -39,6 +40,11 @@ FIRST = date(2000, 1, 1)
 AHEAD = timedelta(days=1)
 
 
+MeasureName = Annotated[
+    str, StringConstraints(pattern=f"^({'|'.join(one.name for one in MEASURES)})$")
+]
+
+
 class ShownMeasure(BaseModel):
     """One value of a measure."""
 
@@ -48,7 +54,7 @@ class ShownMeasure(BaseModel):
     part: Annotated[
         str,
         Field(
-            description="Which part of the measure: `p50` or `p95` of a time, a category, a step of the journey, a question of the survey or `<question>/<score>`; empty for the whole."
+            description="Which part of the measure: `p50` or `p95` of a time, a category or `<category>/<step>`, a step of the journey, an hour (UTC), a question of the survey or `<question>/<score>`; empty for the whole."
         ),
     ]
     value: Annotated[
@@ -266,7 +272,11 @@ def routes(face: Face, measured: Measured) -> Routes:
     )
     async def get_measures(
         ask: Ask,
-        site: Annotated[Id | None, Query(description="My site; the same without it.")] = None,
+        site: Annotated[Id | None, Query(description="A site of mine; my own without it.")] = None,
+        measure: Annotated[
+            tuple[MeasureName, ...],
+            Query(max_length=len(MEASURES), description="These measures; all if none is given."),
+        ] = (),
         first: Annotated[
             date | None, Query(alias="from", description="The first day (UTC); `to` without it.")
         ] = None,
@@ -298,19 +308,20 @@ def routes(face: Face, measured: Measured) -> Routes:
             ),
         ] = HANDLING.value,
     ) -> ShownMeasures:
-        """The measures of my site, of today or of a period of at most 92 days.
+        """The measures of a site of mine, of today or of a period of at most 92 days.
 
         Each record counts in the day (UTC) of its own time, so a late one corrects an earlier day. Values derived
         from employees are of closed days and closed windows alone, and of five employees or more. With
         `Accept: text/csv` the same comes as a table.
         """
-        if site not in (None, ask.principal.site):
+        own, view = site or ask.principal.site, ask.view
+        if own not in ask.principal.sites:
             raise Rejected(Reason.UNKNOWN_SITE)
-        own, view = ask.principal.site, ask.view
+        wanted = [one for one in MEASURES if not measure or one.name in measure]
         first, last = period(first, last, day_of(view.now))
         given = (retained_percent, margin_minor, handling_minor)
         assumed = {one.name: value for one, value in zip(ASSUMPTIONS, given, strict=True)}
-        found = await measured.figures(own, first, last, view, assumed=assumed)
+        found = await measured.figures(own, first, last, view, measures=wanted, assumed=assumed)
         currency = await measured.currency(own, view)
         shown: dict[Leads, list[ShownMeasure]] = {leads: [] for leads in Leads}
         for one in found:

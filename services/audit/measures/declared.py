@@ -24,7 +24,9 @@ from services.audit.measures.rules import (
     CAUSE_ACTIONS,
     CAUSES,
     CEILING,
+    CHECK_HOURS,
     CHECKS,
+    COMPLAINT_HOURS,
     COMPLAINTS,
     COST,
     COST_BACK,
@@ -60,6 +62,7 @@ from services.audit.measures.rules import (
     VALUE_BACK,
     VALUES,
     WAITED,
+    WHERE,
     WINDOWS,
     WITHOUT_ADDRESS,
     Buckets,
@@ -159,7 +162,7 @@ class Measure:
     """A measure: what it is called, what it says, and how it is made of counters.
 
     Of `employees` it is derived from single employees: a day is part of it only if the employees of these
-    counters are enough and the day is closed.
+    counters are enough and the day is closed. What is `fine` has more parts than a metric should have.
     """
 
     name: str
@@ -169,6 +172,7 @@ class Measure:
     counters: tuple[Counter, ...]
     rows: Rows
     employees: tuple[Counter, ...] = ()
+    fine: bool = False
 
     def seen(self, day: Day, now: datetime) -> Counts:
         """What may be shown of its counters of a day."""
@@ -232,6 +236,17 @@ def _counts(counter: Counter, parts: Sequence[str] = (), *, cell: str | None = N
     def rows(seen: Seen, _: Assumed) -> Iterator[Row]:
         for part in ("", *parts):
             amount = seen.of(counter, part or cell)
+            yield Row(part, amount, amount)
+
+    return rows
+
+
+def _cells(counter: Counter) -> Rows:
+    """How many in all, and of each cell in which something was counted."""
+
+    def rows(seen: Seen, _: Assumed) -> Iterator[Row]:
+        found = seen.buckets(counter)
+        for part, amount in (("", sum(found.values())), *sorted(found.items())):
             yield Row(part, amount, amount)
 
     return rows
@@ -369,6 +384,24 @@ MEASURES = (
         _counts(COMPLAINTS, REASONS),
     ),
     Measure(
+        "complaints_by_step",
+        Leads.LEADING,
+        Unit.COUNT,
+        "complaints that were triaged; in all, and by category and step of the customer's journey",
+        (WHERE,),
+        _cells(WHERE),
+        fine=True,
+    ),
+    Measure(
+        "complaints_by_hour",
+        Leads.LEADING,
+        Unit.COUNT,
+        "complaints that were triaged; in all, and by hour of the day in UTC",
+        (COMPLAINT_HOURS,),
+        _cells(COMPLAINT_HOURS),
+        fine=True,
+    ),
+    Measure(
         "praise",
         Leads.LEADING,
         Unit.COUNT,
@@ -383,6 +416,15 @@ MEASURES = (
         "checks that were given for complaints, by employees and for incidents",
         (CHECKS,),
         _counts(CHECKS),
+    ),
+    Measure(
+        "checks_by_hour",
+        Leads.LEADING,
+        Unit.COUNT,
+        "checks that were given for complaints; in all, and by hour of the day in UTC",
+        (CHECK_HOURS,),
+        _cells(CHECK_HOURS),
+        fine=True,
     ),
     Measure(
         "checks_taken_back",

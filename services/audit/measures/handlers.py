@@ -107,7 +107,7 @@ async def _day(site: str, day: date, currency: str, counters: Sequence[Counter],
 
 
 #: What a day has while it is not over: nothing of single employees is shown before it is closed.
-OBSERVED = tuple(one for one in MEASURES if not one.employees)
+OBSERVED = tuple(one for one in MEASURES if not one.employees and not one.fine)
 
 
 class Observed:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from functools import cached_property
 from math import sqrt
 from typing import NamedTuple
@@ -341,14 +341,37 @@ def _of_step(name: str) -> Callable[[Recorded], str | None]:
     return lambda one: f"{_step(one)}/{one.details[name]}" if name in one.details else None
 
 
+def _where(one: Recorded) -> str | None:
+    """Category and step of a complaint."""
+    return f"{one.why}/{_step(one)}" if one.why else None
+
+
+#: The hours of a day (UTC).
+HOURS = tuple(f"{hour:02}" for hour in range(24))
+
+
+def _hour(one: Recorded) -> str:
+    return HOURS[one.time.astimezone(UTC).hour]
+
+
 _WINDOW = (AuthorityCounted, WindowClosed)
 
 COMPLAINTS = Counter("complaints", (ComplaintTriaged,), cell=_why, cells=REASONS)
+WHERE = Counter(
+    "where",
+    (ComplaintTriaged,),
+    cell=_where,
+    cells=tuple(f"{reason}/{step}" for reason in REASONS for step in STEPS),
+)
+COMPLAINT_HOURS = Counter("complaint-hours", (ComplaintTriaged,), cell=_hour, cells=HOURS)
 PRAISE = Counter("praise", (PraiseReceived,), cell=_step, cells=STEPS)
 PROMISES = Counter("promises", (ComplaintTriaged, ComplaintReopened))
 OVERDUE = Counter("overdue", (ComplaintOverdue,))
 REOPENED = Counter("reopened", (ComplaintReopened,))
 CHECKS = Counter("checks", (CheckIssued,), amount=_for_complaint())
+CHECK_HOURS = Counter(
+    "check-hours", (CheckIssued,), amount=_for_complaint(), cell=_hour, cells=HOURS
+)
 DELIGHTS = Counter("delights", (CheckIssued,), amount=_delight())
 TAKEN_BACK = Counter("taken-back", (CheckVoided,))
 WAITED = Counter("waited", (CheckIssued,), cell=_waited, cells=SECONDS.cells)
@@ -427,7 +450,7 @@ COUNTERS = (
     COMPLAINTS, PROMISES, OVERDUE, REOPENED, CHECKS, TAKEN_BACK, WAITED, AT_ONCE, VALUE, VALUE_BACK, EXPIRED, COST, COST_BACK,
     REDEEMED, ROLLED_BACK, FEEDBACK, MESSAGES, GIVEN, REFUSED, STRETCHED, VALUES, WINDOWS, USED, CEILING, STAFF, IDLE,
     DELIGHTS, DELIGHT_COST, DELIGHT_COST_BACK, CAUSES, CAUSE_ACTIONS, CAME_BACK, CAME_BACK_ELSE,
-    RETURNED, BOUGHT, SURVEY, PRAISE, EXPERIENCE, IMPORTANCE,
+    RETURNED, BOUGHT, SURVEY, PRAISE, EXPERIENCE, IMPORTANCE, WHERE, COMPLAINT_HOURS, CHECK_HOURS,
 )  # fmt: skip
 
 
