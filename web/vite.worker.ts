@@ -1,13 +1,15 @@
-/** The second build: the service worker, which knows by name everything that the first one wrote. */
+/** The second build: the app's service worker, which knows by name everything that the first one wrote for the app. */
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { defineConfig } from "vite";
-import { DIST } from "./vite.config.ts";
+import { DIST, filesOf } from "./faces.ts";
 
-const built = readdirSync(DIST, { recursive: true, encoding: "utf-8" })
-  .filter((name) => /^(assets|app)\/.*\.(js|css|html|webmanifest|svg)$/.test(name) && name !== "app/worker.js")
+const still = readdirSync(join(DIST, "app"), { encoding: "utf-8" })
+  .filter((name) => /\.(webmanifest|svg)$/.test(name))
+  .map((name) => `app/${name}`);
+const built = [...filesOf("app"), ...still]
   .map((name) => ({
     // The page is asked for by its folder; names with a hash need no revision.
     url: name === "app/index.html" ? "/app/" : `/${name}`,

@@ -1,4 +1,4 @@
-/** The build's view of shared/words: one module per language with what the app says, checked for missing keys. */
+/** The build's view of shared/words: one module per face and language with what it says, checked for missing keys. */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Plugin } from "vite";
@@ -6,8 +6,10 @@ import type { Plugin } from "vite";
 const WORDS = join(import.meta.dirname, "..", "shared", "words");
 const SOURCES = join(import.meta.dirname, "src");
 export const LANGUAGES = ["nb", "sv", "da", "en"] as const;
-/** The groups of a file that the app reads; the others are letters and pages. */
-const GROUPS = ["app", "category"];
+/** The groups of a file that each face reads; the others are letters and pages. */
+const GROUPS = { app: ["app", "category"], board: ["board", "category"] } as const;
+type Face = keyof typeof GROUPS;
+const FACES = Object.keys(GROUPS) as Face[];
 const PLURALS = new Set(["zero", "one", "two", "few", "many", "other"]);
 
 type Text = string | Record<string, string>;
@@ -15,8 +17,8 @@ interface Group {
   [name: string]: string | Group;
 }
 
-/** Every text of the app in a language, by dotted key; forms by plural category are one text. */
-export function textsOf(language: string): Record<string, Text> {
+/** Every text of a face in a language, by dotted key; forms by plural category are one text. */
+export function textsOf(face: Face, language: string): Record<string, Text> {
   const file = JSON.parse(readFileSync(join(WORDS, `${language}.json`), "utf-8")) as Group;
   const found: Record<string, Text> = {};
   const walk = (group: Group, prefix: string): void => {
@@ -28,7 +30,7 @@ export function textsOf(language: string): Record<string, Text> {
       }
     }
   };
-  for (const name of GROUPS) walk(file[name] as Group, `${name}.`);
+  for (const name of GROUPS[face]) walk(file[name] as Group, `${name}.`);
   return found;
 }
 
@@ -39,8 +41,8 @@ export function keysSaid(): { whole: Set<string>; beginnings: Set<string> } {
   for (const name of readdirSync(SOURCES, { recursive: true, encoding: "utf-8" })) {
     if (!/\.tsx?$/.test(name) || name.endsWith(".d.ts")) continue;
     const source = readFileSync(join(SOURCES, name), "utf-8");
-    for (const [, key] of source.matchAll(/"((?:app|category)\.[a-z_.]+)"/g)) whole.add(key as string);
-    for (const [, key] of source.matchAll(/`((?:app|category)\.[a-z_.]*)\$\{/g)) beginnings.add(key as string);
+    for (const [, key] of source.matchAll(/"((?:app|board|category)\.[a-z_.]+)"/g)) whole.add(key as string);
+    for (const [, key] of source.matchAll(/`((?:app|board|category)\.[a-z_.]*)\$\{/g)) beginnings.add(key as string);
   }
   return { whole, beginnings };
 }
@@ -49,9 +51,11 @@ export function keysSaid(): { whole: Set<string>; beginnings: Set<string> } {
 export function missing(): string[] {
   const said = keysSaid();
   const found: string[] = [];
-  const all = new Set(LANGUAGES.flatMap((one) => Object.keys(textsOf(one))));
+  const of = (language: string): Record<string, Text> =>
+    Object.assign({}, ...FACES.map((face) => textsOf(face, language)));
+  const all = new Set(LANGUAGES.flatMap((one) => Object.keys(of(one))));
   for (const language of LANGUAGES) {
-    const texts = textsOf(language);
+    const texts = of(language);
     for (const key of new Set([...all, ...said.whole])) {
       if (!(key in texts)) found.push(`${language} ${key}: is missing`);
     }
@@ -74,7 +78,8 @@ export function words(): Plugin {
     resolveId: (id) => (id.startsWith("words:") ? `\0${id}` : null),
     load(id) {
       if (!id.startsWith("\0words:")) return null;
-      return `export default ${JSON.stringify(textsOf(id.slice("\0words:".length)))}`;
+      const [face, language] = id.slice("\0words:".length).split("/") as [Face, string];
+      return `export default ${JSON.stringify(textsOf(face, language))}`;
     },
   };
 }

@@ -51,15 +51,15 @@ def chromium() -> str:
 
 @pytest.fixture(scope="session")
 def built() -> None:
-    """The built app; skips where npm is missing or reaches no registry, and says so."""
+    """The built faces; skips where npm is missing or reaches no registry, and says so."""
     if shutil.which("npm") is None:
-        pytest.skip("no npm: the phone app is not built; `make web` builds it")
+        pytest.skip("no npm: the faces are not built; `make web` builds it")
     try:
         web.build()
     except subprocess.CalledProcessError as fault:
         if fault.cmd[-1] == "build":
             raise
-        pytest.skip("npm reaches no registry: the phone app is not built")
+        pytest.skip("npm reaches no registry: the faces are not built")
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -1,4 +1,4 @@
-"""An employee with the built phone app: its files and the real services at one address, as `web` serves them."""
+"""An employee with the built phone app: the faces' files and the real services at one address, as `web` serves them."""
 
 from __future__ import annotations
 
@@ -30,6 +30,8 @@ POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
     "manifest-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
+#: The pages of the faces.
+FACES = ("/app/", "/board/")
 #: What Chromium says of answers and networks that a test asked for.
 ASKED_FOR = ("Failed to load resource", "net::ERR")
 #: Everything that the phone keeps of drafts and of who is signed in.
@@ -56,14 +58,26 @@ async () => {
 
 
 class Front:
-    """The built app, and the services behind /api with the bearer of whoever is signed in."""
+    """The built faces, and the services behind /api with the bearer of whoever is signed in."""
 
     def __init__(self, aboard: Aboard) -> None:
         self.aboard = aboard
         self.keys: dict[str, dict[str, Any]] = {}
+        #: What the bearer says beyond its subject.
+        self.claims: dict[str, Any] = {}
         self.sign_in("e-ingrid")
         #: Answers that the services gave and that got lost on the way.
         self.lost = 0
+        #: Services that are down.
+        self.down: set[str] = set()
+        self._under_way: dict[asyncio.Task[None], str] = {}
+
+    def goes_down(self, service: str) -> None:
+        """From now on a service does not answer, and the answers that it has begun break off."""
+        self.down.add(service)
+        for task, name in self._under_way.items():
+            if name == service:
+                task.cancel()
 
     def sign_in(self, employee: str, *, shared: bool = False) -> None:
         """Somebody signs in at the device."""
@@ -88,7 +102,10 @@ class Front:
             await answer(send, 200, to_json(self.session), "application/json")
             return
         _, _, name, rest = path.split("/", 3)
-        bearer = self.aboard.bearer(self.employee).encode()
+        if name in self.down:
+            await answer(send, 503, b"{}", "application/problem+json")
+            return
+        bearer = self.aboard.bearer(self.employee, **self.claims).encode()
         headers = [one for one in scope["headers"] if one[0] not in (b"cookie", b"authorization")]
         inner = {
             **scope,
@@ -101,10 +118,15 @@ class Front:
             await self.aboard.apps[name].api(inner, receive, _nothing)
             await answer(send, 503, b"{}", "application/problem+json")
             return
-        await self.aboard.apps[name].api(inner, receive, send)
+        answering = asyncio.create_task(self.aboard.apps[name].api(inner, receive, send))
+        self._under_way[answering] = name
+        try:
+            await answering
+        finally:
+            del self._under_way[answering]
 
     async def _file(self, path: str, send: Any) -> None:
-        name = "app/index.html" if path == "/app/" else path.lstrip("/")
+        name = path.lstrip("/") + ("index.html" if path in FACES else "")
         file = DIST / name
         if path.startswith("/sign-in"):
             await answer(send, 200, b"<title>Sign in</title>", "text/html")
@@ -158,10 +180,10 @@ class Employee:
     @classmethod
     @asynccontextmanager
     async def with_phone(
-        cls, browser: Browser, directory: Path, language: str = "en"
+        cls, browser: Browser, directory: Path, language: str = "en", *, recording: bool = False
     ) -> AsyncIterator[Self]:
         """The employee, until the end of the `with` block; their phone has the time of the services."""
-        aboard = await Aboard(directory).begin()
+        aboard = await Aboard(directory, recording=recording).begin()
         front = Front(aboard)
         server = http_server(front, stop_s=1)
         server.config.port = 0

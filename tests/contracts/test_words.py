@@ -14,9 +14,10 @@ import pytest
 from babel import Locale
 
 from devstack.web import ASKED, WEB, heading
+from services.audit.measures.declared import Absent
 from services.complaints.timeline.rules import What
 from shared.contracts.compensation import Safety, Scope
-from shared.contracts.complaints import Category, Flag, Language, Outcome
+from shared.contracts.complaints import Category, Flag, Language, Outcome, Severity
 from shared.contracts.lifecycle import State
 from shared.contracts.notifier import Notice
 from shared.runtime.http.pages import Fault, Pages
@@ -25,6 +26,9 @@ from shared.runtime.words import LOCALES, WORDS, Text, say, texts, texts_in
 ROOT = Path(__file__).parents[2]
 #: Which states of a check customers are told of: those of the service that holds it, and of its page.
 STANDINGS = {"redeemed", "used", "partly_used", "voided", "suspended", "expired"}
+
+#: Groups of words that a face says; the build of the faces looks at them too.
+FACES = ("app.", "board.")
 
 Files = dict[str, dict[str, Any]]
 
@@ -123,22 +127,23 @@ def sources() -> dict[Path, str]:
     }
 
 
-def keys_of_the_app() -> tuple[set[str], set[str]]:
-    """Keys in the phone app's sources: whole ones, and the beginnings of those whose end is a value."""
+def keys_of_the_faces() -> tuple[set[str], set[str]]:
+    """Keys in the sources of the phone app and the board: whole ones, and the beginnings of those whose end is a value."""
     folder = ROOT / "web" / "src"
     read = [
         path.read_text(encoding="utf-8")
         for path in folder.rglob("*.ts*")
         if "contracts" not in path.parts
     ]
-    whole = {key for text in read for key in re.findall(r'"((?:app|category)\.[a-z_.]+)"', text)}
-    begun = {key for text in read for key in re.findall(r"`((?:app|category)\.[a-z_.]*)\$\{", text)}
+    groups = "(?:app|board|category)"
+    whole = {key for text in read for key in re.findall(rf'"({groups}\.[a-z_.]+)"', text)}
+    begun = {key for text in read for key in re.findall(rf"`({groups}\.[a-z_.]*)\$\{{", text)}
     return whole, begun
 
 
-def test_every_text_that_the_phone_app_says_is_there_and_no_other() -> None:
-    whole, begun = keys_of_the_app()
-    there = {key for key in texts(Language.EN) if key.startswith("app.")}
+def test_every_text_that_a_face_says_is_there_and_no_other() -> None:
+    whole, begun = keys_of_the_faces()
+    there = {key for key in texts(Language.EN) if key.startswith(FACES)}
     assert whole - set(texts(Language.EN)) == set()
     assert {one for one in begun if not any(key.startswith(one) for key in there)} <= {"category."}
     assert {key for key in there - whole if not key.startswith(tuple(begun - {"app."}))} == set()
@@ -161,8 +166,19 @@ def test_the_phone_app_has_words_for_whatever_a_service_tells_it() -> None:
     assert missing == set()
 
 
+def test_the_board_has_words_for_whatever_the_service_tells_it() -> None:
+    told = {"board.absent.": Absent, "board.severity.": Severity}
+    missing = {
+        f"{group}{value}"
+        for group, values in told.items()
+        for value in values
+        if f"{group}{value}" not in texts(Language.EN)
+    }
+    assert missing == set()
+
+
 @pytest.mark.parametrize("service", ASKED)
-def test_the_phone_apps_types_are_of_the_api_documents(service: str) -> None:
+def test_the_types_of_the_faces_are_of_the_api_documents(service: str) -> None:
     """`make contracts` writes them."""
     types = (WEB / "src" / "contracts" / f"{service}.d.ts").read_text(encoding="utf-8")
     assert types.startswith(heading(service))
@@ -197,8 +213,7 @@ def test_every_text_that_is_there_is_said_somewhere() -> None:
     unsaid = [
         key
         for key in texts(Language.EN)
-        if not key.startswith("app.")
-        and not any(re.fullmatch(pattern, key) for pattern in patterns)
+        if not key.startswith(FACES) and not any(re.fullmatch(pattern, key) for pattern in patterns)
     ]
     assert unsaid == []
 

@@ -1,4 +1,5 @@
-/** What the app asks of the services: same origin, with the session's cookie; a lost session leads to the sign-in. */
+/** What a face asks of the services: same origin, with the session's cookie; a lost session leads to the sign-in. */
+import type { components as Audit } from "./contracts/audit";
 import type { components as Compensation } from "./contracts/compensation";
 import type { components as Complaints } from "./contracts/complaints";
 import type { components as Notifier } from "./contracts/notifier";
@@ -25,11 +26,25 @@ export type Row = D["ComplaintRow"];
 export type Complaint = D["ShownComplaint"];
 export type Playbook = D["ShownPlaybook"];
 export type Entry = D["TimelineEntry"];
+export type Causes = D["ShownCauses"];
 export type Colleagues = D["Colleagues"];
 export type Inbox = Notifier["schemas"]["MyInbox"];
+type A = Audit["schemas"];
+export type Board = A["Board"];
+export type Boards = A["Group"];
+export type Figure = A["FigureOnBoard"];
+export type Budget = A["BudgetOnBoard"];
+export type AtRisk = A["PromiseOnBoard"];
+export type Measures = A["ShownMeasures"];
+export type Measure = A["ShownMeasure"];
+export type Stretches = A["StretchList"];
+export type Signals = A["SignalList"];
+export type Signal = A["SignalShown"];
+export type Seen = A["PersonSeen"];
 
-export type Service = "complaints" | "compensation" | "notifier";
-export const SIGN_IN = "/sign-in?next=%2Fapp%2F";
+export type Service = "audit" | "complaints" | "compensation" | "notifier";
+/** The sign-in, which leads back to this face. */
+export const SIGN_IN = `/sign-in?next=${encodeURIComponent(location.pathname)}`;
 export const SIGN_OUT = "/sign-out";
 /** How long a request may take. A write that took longer may have happened: it is repeated with its key. */
 const TIMEOUT_MS = 15_000;

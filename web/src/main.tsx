@@ -18,7 +18,7 @@ import { Redeem } from "./screens/redeem";
 import { Sheet } from "./screens/sheet";
 import { What } from "./screens/what";
 import { asked, hear_session, locked, look, touch } from "./session";
-import { language, speak } from "./words";
+import { language, speak, speakFrom } from "./words";
 
 /** The working screens of a gift have no tabs: the thumb belongs to the gift. */
 const FOCUSED = ["what", "sheet", "done", "limit"];
@@ -85,6 +85,12 @@ async function again(): Promise<void> {
 }
 
 async function start(): Promise<void> {
+  speakFrom({
+    nb: () => import("words:app/nb"),
+    sv: () => import("words:app/sv"),
+    da: () => import("words:app/da"),
+    en: () => import("words:app/en"),
+  });
   await speak(language.value);
   render(<App />, document.getElementById("app") as HTMLElement);
   addEventListener("online", () => void again());

@@ -1,4 +1,4 @@
-/** What the app says: words of shared/words, amounts and times as the reader writes them. */
+/** What a face says: words of shared/words, amounts and times as the reader writes them. */
 import { signal } from "@preact/signals";
 
 export const LANGUAGES = { nb: "Norsk", sv: "Svenska", da: "Dansk", en: "English" } as const;
@@ -7,14 +7,15 @@ type Text = string | Record<string, string>;
 type Texts = Record<string, Text>;
 
 const KEPT = "language";
-const LOCALES: Record<Language, string> = { nb: "nb-NO", sv: "sv-SE", da: "da-DK", en: "en-GB" };
-const LOADED: Record<Language, () => Promise<{ default: Texts }>> = {
-  nb: () => import("words:nb"),
-  sv: () => import("words:sv"),
-  da: () => import("words:da"),
-  en: () => import("words:en"),
-};
+export const LOCALES: Record<Language, string> = { nb: "nb-NO", sv: "sv-SE", da: "da-DK", en: "en-GB" };
+type Source = Record<Language, () => Promise<{ default: Texts }>>;
 const texts = new Map<Language, Texts>();
+let source: Source;
+
+/** Where the words come from: each face has its own, and loads no other's. Called once, before anything is said. */
+export function speakFrom(given: Source): void {
+  source = given;
+}
 
 /** The employee's language; the guest's may be another. */
 export const language = signal<Language>(preferred());
@@ -27,7 +28,7 @@ function preferred(): Language {
 
 /** Load the words of a language; they are with the app, so that it works without a network. */
 export async function load(wanted: Language): Promise<void> {
-  if (!texts.has(wanted)) texts.set(wanted, (await LOADED[wanted]()).default);
+  if (!texts.has(wanted)) texts.set(wanted, (await source[wanted]()).default);
 }
 
 /** Speak another language from now on, also at the next opening. */
@@ -91,6 +92,10 @@ export function moment(at: string | number, zone: string | undefined, spoken: La
   if (day(when) === day(new Date())) return time;
   return `${when.toLocaleDateString(locale, { day: "numeric", month: "short", ...at_site })} ${time}`;
 }
+
+/** A day like 2026-06-03, with its weekday. */
+export const day = (date: string): string =>
+  new Date(`${date}T00:00:00Z`).toLocaleDateString(LOCALES[language.value], { weekday: "short", day: "numeric", month: "short", timeZone: "UTC" });
 
 /** A length of time in its largest whole unit, like "7 days" or "20 min". */
 export function length(seconds: number, spoken: Language = language.value): string {

@@ -1,0 +1,79 @@
+"""A manager with the built board: on a desktop and on a phone, live from the real services."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from shared.contracts.complaints import Language
+from shared.runtime.words import say
+from tests.browser.guest import DESKTOP, NARROW, PHONE, PICTURES, SMALL, TARGET_PX
+from tests.browser.phone import Employee
+from tests.suites.services import SITE
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser
+
+
+class Manager(Employee):
+    """One manager, their screen, and what it asked of the services."""
+
+    @classmethod
+    @asynccontextmanager
+    async def at_a_screen(
+        cls, browser: Browser, directory: Path, language: str = "en"
+    ) -> AsyncIterator[Self]:
+        """The manager, until the end of the `with` block; everything that happens is recorded."""
+        async with cls.with_phone(browser, directory, language, recording=True) as one:
+            one.front.employee, one.front.claims = "m-maria", {"kind": "manager"}
+            await one.page.set_viewport_size(DESKTOP)
+            yield one
+
+    async def opens(self, screen: str = "now") -> None:
+        """Open the board at a view, and wait until it is live."""
+        await self.page.goto(f"{self.base}/board/#/{screen}")
+        await self.is_live()
+
+    async def is_live(self) -> None:
+        """Wait until the board says that its numbers are of now."""
+        language = await self.page.locator("html").get_attribute("lang")
+        await self.page.locator(".pill", has_text=say(language or "en", "board.live")).wait_for()
+
+    async def shows(self, title: str, number: str) -> None:
+        """Wait until this number stands under a title."""
+        tile = self.page.locator(".tile", has_text=title)
+        await tile.locator(".number", has_text=re.compile(f"^{re.escape(number)}$")).wait_for()
+
+    async def board(self) -> dict[str, Any]:
+        """What the service says that the board shows."""
+        bearer = self.aboard.bearer("m-maria", "manager")
+        async with self.aboard.http("audit", bearer) as asked:
+            found: dict[str, Any] = (await asked.get(f"/v1/board/{SITE}")).json()
+        return found
+
+    async def looks(self, state: str, language: str = Language.EN) -> None:
+        """Look at a view with everybody's eyes: on a phone and a desktop, light and dark; raises AssertionError."""
+        from axe_playwright_python.async_playwright import Axe
+
+        for size, viewport in (("phone", PHONE), ("desktop", DESKTOP)):
+            await self.page.set_viewport_size(viewport)  # type: ignore[arg-type]
+            for scheme in ("light", "dark"):
+                await self.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
+                found = await Axe().run(self.page)
+                assert found.response["violations"] == [], f"{state}: {found.generate_report()}"
+                if PICTURES:
+                    where = Path(PICTURES) / f"board-{state}-{language}-{size}-{scheme}.png"
+                    await self.page.screenshot(path=where, full_page=True)
+            small = await self.page.evaluate(SMALL, TARGET_PX)
+            assert [one for one in small if "<input" not in one] == [], f"{state}: {small}"
+        await self.page.set_viewport_size(NARROW)  # type: ignore[arg-type]
+        width = await self.page.evaluate("document.documentElement.scrollWidth")
+        assert width <= NARROW["width"], f"{state}: {width} px wide"
+        await self.page.set_viewport_size(DESKTOP)  # type: ignore[arg-type]
+        text = await self.page.locator("#app").inner_text()
+        assert "undefined" not in text
+        assert "NaN" not in text
+        assert self.said == [], state

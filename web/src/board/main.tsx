@@ -1,0 +1,149 @@
+/** The managers' board: which site and view is shown, live, and whether it is as it is now. */
+import { render } from "preact";
+import { useEffect, useRef } from "preact/hooks";
+import { SIGN_IN, SIGN_OUT } from "../api";
+import { Icon } from "../icons";
+import { replace, route, to } from "../route";
+import { LANGUAGES, language, type Language, moment, say, speak, speakFrom } from "../words";
+import { begin, board, follow, group, heard_at, live, now, site, trouble } from "./live";
+import { Now } from "./now";
+import { Nothing } from "./parts";
+
+const TICK_MS = 15_000;
+
+const VIEWS = [{ name: "now", show: Now }] as const;
+
+const shown = () => VIEWS.find((one) => one.name === route.value[0]) ?? VIEWS[0];
+
+function App() {
+  const wanted = site.value;
+  useEffect(() => {
+    if (!wanted) return;
+    const leaving = new AbortController();
+    void follow(wanted, leaving.signal);
+    return () => leaving.abort();
+  }, [wanted]);
+  return (
+    <div key={language.value} class={live.value ? "board" : "board stale"}>
+      <header>
+        <Where />
+        <Standing />
+      </header>
+      {board.value && <Tabs />}
+      <main>
+        <View />
+      </main>
+      <Foot />
+    </div>
+  );
+}
+
+function View() {
+  const view = shown();
+  const title = useRef<HTMLHeadingElement>(null);
+  const name = board.value ? say(`board.tab.${view.name}`) : say("board.title");
+  // A screen reader reads on from the new view's title.
+  useEffect(() => {
+    document.title = `${name} – Service Check`;
+    if (document.activeElement === document.body) title.current?.focus({ preventScroll: true });
+  }, [name]);
+  return (
+    <>
+      <h1 ref={title} tabIndex={-1}>
+        {name}
+      </h1>
+      {board.value ? <view.show board={board.value} /> : <Nothing words={say(`board.trouble.${trouble.value || "loading"}`)} />}
+    </>
+  );
+}
+
+/** The site, or a choice of my sites. */
+function Where() {
+  const sites = group.value?.boards ?? [];
+  if (sites.length < 2) return <p class="site">{board.value?.name ?? "Service Check"}</p>;
+  return (
+    <label class="site">
+      <span class="hidden">{say("board.site")}</span>
+      <select value={site.value} onChange={(event) => replace(shown().name, event.currentTarget.value)}>
+        {sites.map((one) => (
+          <option key={one.site} value={one.site}>
+            {one.name}
+          </option>
+        ))}
+      </select>
+    </label>
+  );
+}
+
+/** Whether the numbers are of now; else of when they are. */
+function Standing() {
+  return (
+    <p class={live.value ? "pill quiet" : "pill old"} role="status">
+      {live.value ? (
+        <>
+          <i class="dot" />
+          {say("board.live")}
+        </>
+      ) : (
+        <>
+          <Icon name="away" />
+          {heard_at.value ? say("board.as_of", { time: moment(heard_at.value, board.value?.timezone) }) : say("board.connecting")}
+        </>
+      )}
+    </p>
+  );
+}
+
+function Tabs() {
+  return (
+    <nav aria-label={say("board.tab.title")}>
+      {VIEWS.map((one) => (
+        <a key={one.name} href={to(one.name, site.value)} aria-current={one === shown() ? "page" : undefined}>
+          {say(`board.tab.${one.name}`)}
+        </a>
+      ))}
+    </nav>
+  );
+}
+
+function Foot() {
+  return (
+    <footer>
+      <label>
+        {say("board.language")}
+        <select value={language.value} onChange={(event) => void speak(event.currentTarget.value as Language)}>
+          {Object.entries(LANGUAGES).map(([name, title]) => (
+            <option key={name} value={name}>
+              {title}
+            </option>
+          ))}
+        </select>
+      </label>
+      <button type="button" class="small" onClick={() => void sign_out()}>
+        {say("board.sign_out")}
+      </button>
+    </footer>
+  );
+}
+
+async function sign_out(): Promise<void> {
+  const answer = await fetch(SIGN_OUT, { method: "POST" }).catch(() => null);
+  if (!answer?.ok) return;
+  const { next } = (await answer.json()) as { next: string | null };
+  location.assign(next ?? SIGN_IN);
+}
+
+async function start(): Promise<void> {
+  speakFrom({
+    nb: () => import("words:board/nb"),
+    sv: () => import("words:board/sv"),
+    da: () => import("words:board/da"),
+    en: () => import("words:board/en"),
+  });
+  await speak(language.value);
+  render(<App />, document.getElementById("app") as HTMLElement);
+  setInterval(() => (now.value = Date.now()), TICK_MS);
+  await begin();
+}
+
+void start();
