@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -53,6 +54,16 @@ class Manager(Employee):
         async with self.aboard.http("audit", bearer) as asked:
             found: dict[str, Any] = (await asked.get(f"/v1/board/{SITE}")).json()
         return found
+
+    async def measures(self, name: str, query: str = "", days: int = 0) -> dict[str, float]:
+        """What the service says of a measure by its parts: of today, or of so many days that are over."""
+        today = self.aboard.clock().date()
+        over = today - timedelta(days=1 if days else 0)
+        first = today - timedelta(days=days)
+        path = f"/v1/measures?measure={name}&from={first}&to={over}&{query}"
+        async with self.aboard.http("audit", self.aboard.bearer("m-maria", "manager")) as asked:
+            found = (await asked.get(path)).json()
+        return {one["part"]: one["value"] for one in found["leading"] + found["lagging"]}
 
     async def looks(self, state: str, language: str = Language.EN) -> None:
         """Look at a view with everybody's eyes: on a phone and a desktop, light and dark; raises AssertionError."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterator
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 import pytest
 import pytest_asyncio
@@ -12,10 +15,15 @@ import pytest_asyncio
 from services.audit.app import build
 from services.audit.settings import Settings
 from shared.contracts.complaints import Language
+from shared.contracts.policy import PolicyPublished
 from shared.runtime.words import say
+from shared.testing.builders import record
+from shared.testing.clock import START
 from tests.browser.manager import Manager
 from tests.browser.phone import Employee
-from tests.suites.services import settings_of_all
+from tests.suites.measured import fact
+from tests.suites.services import demo_roster, settings_of_all
+from tests.suites.signals import one_signal
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser
@@ -34,7 +42,7 @@ async def manager(built: None, browser: Browser, tmp_path: Path) -> AsyncIterato
 
 async def a_day(one: Manager) -> None:
     """Three guests complain: one is given something, one has waited too long, and one waits not much longer."""
-    aboard, texts = one.aboard, ("The soup was cold and nobody came.", LOUD, "Cold soup again!")
+    aboard, texts = one.aboard, ("The soup at dinner was cold.", LOUD, "Cold soup again!")
     first, _, _ = [
         await aboard.raise_complaint(number, customer=f"booking-{number}", text=text)
         for number, text in enumerate(texts)
@@ -102,6 +110,125 @@ async def test_an_employee_is_told_that_the_board_is_for_managers(
         await one.sees("The board is for managers.")
 
 
+async def test_the_table_of_causes_equals_the_measures(manager: Manager) -> None:
+    await a_day(manager)
+    await manager.opens("why")
+    await manager.page.locator(".heat").wait_for()
+    found = await manager.measures("complaints_by_step")
+    shown = {}
+    for row in await manager.page.locator(".heat tbody tr").all():
+        title = await row.locator("th").inner_text()
+        shown[title] = int(await row.locator("td.all").inner_text())
+    of_category = Counter[str]()
+    for part, amount in found.items():
+        of_category[part.partition("/")[0]] += int(amount) if part else 0
+    named = {say("en", f"category.{one}"): n for one, n in of_category.items() if one}
+    assert shown == named
+    assert sum(shown.values()) == found[""] == 3
+    assert manager.said == []
+
+
+async def test_the_hours_equal_the_measures(manager: Manager) -> None:
+    await a_day(manager)
+    await manager.opens("flow")
+    await manager.page.locator(".chart canvas").wait_for()
+    await manager.page.locator("summary").click()
+    rows = await manager.page.locator(".table tbody tr").all()
+    assert len(rows) == 48
+    cells = [await cell.inner_text() for cell in await rows[1].locator("th, td").all()]
+    at = START.astimezone(ZoneInfo(manager.aboard.policy.timezone))
+    assert cells == [f"{at:%a %H}:00", "3", "1", "0"]
+    for measure, amount in (("complaints_by_hour", 3), ("checks_by_hour", 1)):
+        assert await manager.measures(measure) == {"": amount, f"{START:%H}": amount}
+    assert manager.said == []
+
+
+async def test_another_assumption_gives_another_return_and_the_service_says_which(
+    manager: Manager,
+) -> None:
+    await a_day(manager)
+    helped = fact("feedback.received", helped="yes")
+    told = {"source": "/them", "sequence": f"{1:020}", "time": manager.aboard.clock().isoformat()}
+    await manager.aboard.feed("audit", helped.TOPIC, [record(helped, 0, "e-1", **told)], 9)
+    await manager.later(days=1)
+    await manager.opens("worth")
+    for query, press in (("", "Shift"), ("handling_minor=0", "Home")):
+        found = await manager.measures("recovery_roi", query, days=28)
+        await manager.page.get_by_label(say("en", "board.worth.handling_minor")).press(press)
+        shown = manager.page.locator(".tile .number", has_text=f"{round(found[''])}%")
+        await shown.wait_for()
+    assert manager.said == []
+
+
+async def a_stretch(one: Manager) -> None:
+    """Jonas gives a little more than he has, on a day on which all his colleagues give something."""
+    aboard, staff = one.aboard, list(demo_roster().employees)
+    about = [
+        await aboard.raise_complaint(
+            number, customer=f"booking-{number}", text=f"The soup was cold, table {number}."
+        )
+        for number in range(len(staff))
+    ]
+    for complaint, who in zip(about, staff, strict=True):
+        for key, worth in enumerate([1000_00, 1000_00, 500_00] if who == "e-jonas" else [200_00]):
+            given = await aboard.give(complaint, f"taxfree-card/{worth}", f"{who}-{key}", who)
+            assert given.status_code == HTTPStatus.CREATED, given.text
+    await aboard.carry()
+    await one.later(hours=18)
+
+
+async def test_a_stretch_is_called_a_good_one(manager: Manager) -> None:
+    await a_stretch(manager)
+    await manager.opens("calls")
+    await manager.page.get_by_role("button", name="Good call").click()
+    await manager.sees("Praised")
+    praised = [one for one in await manager.aboard.facts("compensation") if "praised_at" in one]
+    assert [(one["employee_id"], one["by"]) for one in praised] == [("e-jonas", "m-maria")]
+    assert manager.said == []
+
+
+async def test_who_looks_at_a_person_says_first_what_for_and_the_person_sees_it(
+    manager: Manager,
+) -> None:
+    await one_signal(manager.aboard)
+    await manager.opens("signals")
+    await manager.page.get_by_role("button", name="Look").click()
+    assert await manager.page.locator(".look :invalid").count() == 1, "nothing is read without"
+    await manager.page.locator(".look input").fill("a gift that its giver redeemed")
+    await manager.page.get_by_role("button", name="Look").click()
+    await manager.page.locator("h3", has_text="2026-06").wait_for()
+    async with manager.aboard.http("audit", manager.aboard.bearer("e-jonas")) as asked:
+        (look,) = (await asked.get("/v1/me/looks")).json()["looks"]
+    assert look["purpose"] == "a gift that its giver redeemed"
+    await manager.page.get_by_role("button", name="it is explained").click()
+    await manager.page.get_by_role("button", name="it is explained").wait_for(state="detached")
+    assert manager.said == []
+
+
+async def test_a_manager_of_several_sites_sees_them_side_by_side_and_each_alone(
+    built: None, browser: Browser, tmp_path: Path
+) -> None:
+    async with Manager.at_a_screen(browser, tmp_path) as one:
+        other = one.aboard.policy.model_copy(
+            update={"site": "ms-borealis", "site_name": "MS Borealis"}
+        )
+        head = PolicyPublished(site=other.site, version=1, policy=other)
+        await one.aboard.feed("audit", PolicyPublished.TOPIC, [record(head, 1)])
+        one.front.claims["sites"] = [other.site]
+        await a_day(one)
+        await one.opens("sites")
+        rows = one.page.locator("tbody tr")
+        assert await rows.count() == 2
+        assert one.aboard.policy.site_name in await rows.first.inner_text(), "who waits is in front"
+        await one.looks("sites")
+        await one.page.get_by_role("link", name="MS Borealis").click()
+        await one.is_live()
+        await one.shows("Promises at risk", "0")
+        await one.page.locator("header select").select_option(one.aboard.policy.site)
+        await one.page.locator(".tile.alarm").wait_for()
+        assert one.said == []
+
+
 @pytest.mark.parametrize("language", list(Language))
 async def test_every_view_is_for_everybody(
     built: None, browser: Browser, tmp_path: Path, language: Language
@@ -112,6 +239,12 @@ async def test_every_view_is_for_everybody(
         await a_day(one)
         await one.sees(say(language, "category.noise"))
         await one.looks("now", language)
+        await one_signal(one.aboard)
+        for view in ("flow", "why", "worth", "calls", "signals"):
+            await one.opens(view)
+            await one.page.locator(".card").first.wait_for()
+            await one.looks(view, language)
+        await one.opens()
         one.front.goes_down("audit")
         await one.page.locator(".stale").wait_for()
         await one.looks("now-old", language)

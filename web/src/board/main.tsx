@@ -5,15 +5,32 @@ import { SIGN_IN, SIGN_OUT } from "../api";
 import { Icon } from "../icons";
 import { replace, route, to } from "../route";
 import { LANGUAGES, language, type Language, moment, say, speak, speakFrom } from "../words";
+import { Calls } from "./calls";
+import { Flow } from "./flow";
 import { begin, board, follow, group, heard_at, live, now, site, trouble } from "./live";
 import { Now } from "./now";
 import { Nothing } from "./parts";
+import { Signals } from "./signals";
+import { Sites } from "./sites";
+import { Why } from "./why";
+import { Worth } from "./worth";
 
 const TICK_MS = 15_000;
 
-const VIEWS = [{ name: "now", show: Now }] as const;
+/** In the order of a morning: what burns, what came, why, what it is worth, whom to praise, what to look at. */
+const VIEWS = [
+  { name: "now", show: Now },
+  { name: "flow", show: Flow },
+  { name: "why", show: Why },
+  { name: "worth", show: Worth },
+  { name: "calls", show: Calls },
+  { name: "signals", show: Signals },
+  { name: "sites", show: Sites },
+] as const;
 
-const shown = () => VIEWS.find((one) => one.name === route.value[0]) ?? VIEWS[0];
+/** All sites are a view for who has several. */
+const mine = () => VIEWS.filter((one) => one.name !== "sites" || (group.value?.boards.length ?? 0) > 1);
+const shown = () => mine().find((one) => one.name === route.value[0]) ?? VIEWS[0];
 
 function App() {
   const wanted = site.value;
@@ -52,7 +69,7 @@ function View() {
       <h1 ref={title} tabIndex={-1}>
         {name}
       </h1>
-      {board.value ? <view.show board={board.value} /> : <Nothing words={say(`board.trouble.${trouble.value || "loading"}`)} />}
+      {board.value ? <view.show key={board.value.site} board={board.value} /> : <Nothing words={say(`board.trouble.${trouble.value || "loading"}`)} />}
     </>
   );
 }
@@ -97,7 +114,7 @@ function Standing() {
 function Tabs() {
   return (
     <nav aria-label={say("board.tab.title")}>
-      {VIEWS.map((one) => (
+      {mine().map((one) => (
         <a key={one.name} href={to(one.name, site.value)} aria-current={one === shown() ? "page" : undefined}>
           {say(`board.tab.${one.name}`)}
         </a>
