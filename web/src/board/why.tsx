@@ -44,7 +44,7 @@ function Where({ board }: { board: Board }) {
     .map((category) => ({ category, all: sum((part) => part.startsWith(`${category}/`)) }))
     .toSorted((a, b) => b.all - a.all);
   const steps = STEPS.filter((step) => sum((part) => part.endsWith(`/${step}`)) > 0);
-  const most = Math.max(1, ...cells.values());
+  const most = Math.max(SHADES, ...cells.values());
   return (
     <Card title={say("board.why.where")} lead={say("board.why.where_lead", { days: DAYS })}>
       {rows.length === 0 ? (
