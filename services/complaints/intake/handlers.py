@@ -279,7 +279,9 @@ class Intake:
         policy: Policy,
     ) -> tuple[Language, Understood]:
         """The language to answer in, and what the words say, which may be in another language than the customer's."""
-        answer_in = words_in = self._triage.language_of(text, prefers, shown_in or policy.languages[0])
+        answer_in = words_in = self._triage.language_of(
+            text, prefers, shown_in or policy.languages[0]
+        )
         if prefers != written_in:
             words_in = self._triage.language_of(text, written_in, answer_in.language)
         said = self._triage.understand(text, words_in.language)
