@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from types import ModuleType
 from typing import Annotated, Any, NamedTuple
 
 import typer
@@ -41,11 +42,6 @@ HELD_SHARE = 0.2
 WORST, SHOWN_CHARS = 10, 160
 #: Wide enough for every column where the output is no terminal.
 WIDTH = 140
-
-try:
-    from services.complaints.triage import training
-except ImportError:  # Few have scikit-learn.
-    training = None
 
 Row = Mapping[str, Any]
 
@@ -174,9 +170,8 @@ def look(
 ) -> list[Seen]:
     """Understand each text in the language of its set, and find its language without any hint."""
     return [
-        Seen(row, found and found.language, triage.understand(row.text, language))
+        Seen(row, languages.find(row.text), triage.understand(row.text, language))
         for row in islice(rows, ROWS_MAX)
-        for found in [languages.find(row.text)]
     ]
 
 
@@ -242,6 +237,7 @@ def trials(
     language: str,
     triage_of: Callable[..., Triage],
     languages: Languages,
+    training: ModuleType,
     splits: int,
 ) -> tuple[list[Line], Measured | None]:
     """Train on several splits of a set, and measure on the rest: a line for each of rules, model and peer.
@@ -254,7 +250,7 @@ def trials(
     examples = [_example(row, language, number) for number, row in enumerate(known.values())]
     lines: dict[tuple[Decides, str], list[Quality]] = {}
     first, rules = None, triage_of()
-    for seed in range(1, splits + 1) if training else ():
+    for seed in range(1, splits + 1):
         try:
             file = training.train(
                 examples, rules.understand, seed=seed, held_share=HELD_SHARE, history="", tell=str,
@@ -266,7 +262,11 @@ def trials(
         unseen = [known[one.text] for one in held]
         for by, triage in ((RULES, rules), (WITH_MODEL, triage_of(model.Model(file)))):
             found = measure(look(unseen, language, triage, languages))
-            for decides, one in (("intent", found.complaint), ("category", found.reason)):
+            by_head: dict[Decides, Quality | None] = {
+                "intent": found.complaint,
+                "category": found.reason,
+            }
+            for decides, one in by_head.items():
                 if one is not None:
                     lines.setdefault((decides, by), []).append(one)
             first = first or (found if by == WITH_MODEL else None)
@@ -274,6 +274,15 @@ def trials(
             peer = training.peer(train, held, head.decides)
             lines.setdefault((head.decides, PEER), []).append(peer)
     return [(decides, Language(language), by, each) for (decides, by), each in lines.items()], first
+
+
+def _training() -> ModuleType | None:
+    """What trains; None where scikit-learn is not installed."""
+    try:
+        from services.complaints.triage import training  # noqa: PLC0415 - few have scikit-learn
+    except ImportError:
+        return None
+    return training
 
 
 def _example(row: Labelled, language: str, number: int) -> Example:
@@ -330,7 +339,7 @@ def report(
     ] = 3,
 ) -> None:
     """Measure how well complaints are understood."""
-    languages = Languages()
+    languages, training = Languages(), _training()
     triage_of = partial(Triage, languages, lexicon.load(words))
     ways = {"rules": triage_of()}
     if model_path is not None:
@@ -346,7 +355,10 @@ def report(
                 found.append((named(texts), how, measure(seen)))
             else:
                 missing.append(named(texts))
-        lines, unseen = trials(rows_of(data, texts), texts.language, triage_of, languages, splits)
+        if training is None:
+            continue
+        rows = rows_of(data, texts)
+        lines, unseen = trials(rows, texts.language, triage_of, languages, training, splits)
         if unseen is not None:
             console.print(f"{named(texts)}: {splits} splits, {HELD_SHARE:.0%} of the rows unseen")
             show(lines, console)
@@ -362,7 +374,9 @@ def report(
         whole |= {f"{name}/{how}": one._asdict() for name, how, one in found}
         to.write_text(json.dumps(whole, ensure_ascii=False, indent=1), encoding="utf-8")
     said = f" Not there: {', '.join(sorted(set(missing)))}." if missing else ""
-    trained = "" if training else " No model was trained: that needs requirements-train.txt."
+    trained = (
+        "" if training is not None else " No model was trained: that needs requirements-train.txt."
+    )
     console.print(
         f"{len(SETS) * len(ways) - len(missing)} of {len(SETS) * len(ways)} measured.{said}{trained}"
     )
