@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from time import monotonic
+from types import SimpleNamespace
 
 import pytest
 
@@ -216,6 +218,26 @@ async def test_of_two_processes_one_rings_and_after_its_clean_stop_the_other_doe
         await store.commit(Commit((), (), [("look|b", DUE)]))
         await until(lambda: bool(yours))
     assert (mine, yours) == (["a"], ["b"])
+
+
+async def test_a_process_that_was_frozen_asks_for_the_lease_before_it_fires_anything(
+    store, monkeypatch
+):
+    """Another one may have it by now."""
+    later = 0.0
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: monotonic() + later))
+    rung: list[str] = []
+    async with running(store, settling(store, rung)) as timers:
+        await until(lambda: "timers" in store.kept.leases)
+        for _ in range(20):
+            await asyncio.sleep(0)
+        store.kept.leases["timers"] = "you"
+        later = module.LEASE_MS / 1000
+        await store.commit(Commit((), (), [("look|a", DUE)]))
+        timers.wake()
+        for _ in range(50):
+            await asyncio.sleep(0)
+    assert rung == []
 
 
 async def test_however_many_fail_the_others_still_ring(store, monkeypatch):
