@@ -141,4 +141,4 @@ def test_a_mail_is_written_in_few_steps() -> None:
         written(html, SENDER, RECIPIENT, NOW)
     finally:
         sys.setprofile(before)
-    assert calls < 500
+    assert calls < 100
