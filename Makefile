@@ -82,8 +82,8 @@ roll: $(READY) ## The version before and this one on one store, forward and back
 mutants: $(READY) ## Deliberate faults, each of which its test must find; before a release; ONLY="relay triage"
 	@$(BIN)/python -m tests.mutants.campaign $(ONLY)
 
-demo: $(READY) ## The story, live; INPUT=file DATES=keep|shift RATE=per-second [TEXT|DATE|LANGUAGE|ID]_COLUMN= REPORT=path.json
-	@$(BIN)/python -m demo $(if $(INPUT),--input "$(INPUT)") $(if $(RATE),--rate $(RATE)) \
+demo: $(READY) ## The story, live; INPUT=file DATES=keep|shift RATE=per-second [TEXT|DATE|LANGUAGE|ID]_COLUMN= REPORT=path.json TOUR=1
+	@$(BIN)/python -m demo $(if $(TOUR),--tour) $(if $(INPUT),--input "$(INPUT)") $(if $(RATE),--rate $(RATE)) \
 	  $(if $(DATES),--dates "$(DATES)") \
 	  $(if $(TEXT_COLUMN),--text "$(TEXT_COLUMN)") $(if $(DATE_COLUMN),--date "$(DATE_COLUMN)") \
 	  $(if $(LANGUAGE_COLUMN),--language "$(LANGUAGE_COLUMN)") \

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from demo import tour
 from demo.eyes import Eyes, TooLate
 from demo.input import InputError, as_event, rows, shifted
 from demo.phone_app import Building, building
@@ -59,6 +60,9 @@ def main(
     date: Annotated[str | None, typer.Option(help="The column with the date.")] = None,
     language: Annotated[str | None, typer.Option(help="The column with the language.")] = None,
     row_id: Annotated[str | None, typer.Option("--id", help="The column with the id.")] = None,
+    with_tour: Annotated[
+        bool, typer.Option("--tour", help="Play the three screens in a browser, and end.")
+    ] = False,
 ) -> None:
     """Play the whole loop once, for real."""
     show = Show()
@@ -90,7 +94,7 @@ def main(
         events = [as_event(row, site=SITE, time=now) for row in found]
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
-        agreed = run(show, events, rate if input_file else None, report)
+        agreed = run(show, events, rate if input_file else None, report, with_tour=with_tour)
     except (NothingToPlay, TooLate, NotReady, StackError) as error:
         show.busy(None)
         show.bad(str(error))
@@ -102,7 +106,14 @@ def main(
     raise typer.Exit(0 if agreed else 1)
 
 
-def run(show: Show, events: list[bytes], rate: float | None, report: Path | None) -> bool:
+def run(
+    show: Show,
+    events: list[bytes],
+    rate: float | None,
+    report: Path | None,
+    *,
+    with_tour: bool = False,
+) -> bool:
     """Run from the first process to the receipt; True if everything agrees."""
     show.busy("starting Kafka and Redis (the first time, a minute for 43 MB)")
     with (
@@ -121,21 +132,7 @@ def run(show: Show, events: list[bytes], rate: float | None, report: Path | None
         services = Services(RUN / "demo", environment(RUN, stack.bootstrap, stack.redis_url))
         try:
             show.busy("starting the services")
-            # Letters and pages link to one another's; all start at once.
-            port, answers, offers = free_port(), free_port(), free_port()
-            complaints = services.start("complaints", port=str(port), answers_url=local(answers))
-            compensation = services.start(
-                "compensation",
-                port=str(offers),
-                public_url=local(offers),
-                answers_url=local(answers),
-            )
-            services.start("audit")
-            notifier = start_notifier(services, mailbox, answers, local(port), local(offers))
-            for service in services.running:
-                service.wait_ready()
-                show.good(f"{service.name:<13} {service.url}")
-            described = [*services.running]
+            named = start_services(services, mailbox, show)
             show.busy(None)
             now = datetime.now(UTC)
 
@@ -144,9 +141,9 @@ def run(show: Show, events: list[bytes], rate: float | None, report: Path | None
 
             stage = Stage(
                 bootstrap=stack.bootstrap,
-                complaints=complaints.url,
-                compensation=compensation.url,
-                notifier=notifier.url,
+                complaints=named["complaints"].url,
+                compensation=named["compensation"].url,
+                notifier=named["notifier"].url,
                 mailbox=mailbox,
                 eyes=eyes,
                 show=show,
@@ -159,8 +156,11 @@ def run(show: Show, events: list[bytes], rate: float | None, report: Path | None
             show_receipt(show, result)
             if report is not None:
                 report.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-            if show.live:
-                linger(show, described, signed(VIEWER), origin)
+            if with_tour:
+                show.act(9, "Three screens, in a browser")
+                tour.play(origin, form_of(origin), RUN / "tour", show)
+            elif show.live:
+                linger(show, [*named.values()], signed(VIEWER), origin)
         finally:
             show.busy("stopping")
             services.stop()
@@ -169,24 +169,40 @@ def run(show: Show, events: list[bytes], rate: float | None, report: Path | None
     return all(result["agreements"].values())
 
 
+def form_of(origin: str) -> str:
+    """The open form of a place that the demo's policy names."""
+    return f"{origin}/c/{SITE}/restaurant"
+
+
 def local(port: int) -> str:
     """The address of a port of this machine."""
     return f"http://127.0.0.1:{port}"
 
 
-def start_notifier(
-    services: Services, mailbox: Mailbox, port: int, complaints_url: str, offers_url: str
-) -> Service:
-    """Start the notifier; its links need its own address before it listens, and those of two others."""
-    return services.start(
+def start_services(services: Services, mailbox: Mailbox, show: Show) -> dict[str, Service]:
+    """Start those with facts of their own, all at once, and wait for them; returns each by its name.
+
+    Letters and pages link to one another's, so that the addresses are chosen before.
+    """
+    port, answers, offers = free_port(), free_port(), free_port()
+    services.start("complaints", port=str(port), answers_url=local(answers))
+    services.start(
+        "compensation", port=str(offers), public_url=local(offers), answers_url=local(answers)
+    )
+    services.start("audit")
+    services.start(
         "notifier",
-        port=str(port),
-        public_url=local(port),
-        complaints_url=complaints_url,
-        offers_url=offers_url,
+        port=str(answers),
+        public_url=local(answers),
+        complaints_url=local(port),
+        offers_url=local(offers),
         smtp_host="127.0.0.1",
         smtp_port=str(mailbox.port),
     )
+    for service in services.running:
+        service.wait_ready()
+        show.good(f"{service.name:<13} {service.url}")
+    return {service.name: service for service in services.running}
 
 
 def start_web(services: Services, show: Show, build: Building) -> str:
@@ -249,7 +265,7 @@ def linger(show: Show, services: Sequence[Service], signed: str, origin: str) ->
     for service in services:
         show.say(f"{service.name:<13} {service.url}  described at {service.ops_url}/docs")
     show.say("sixty seconds on three screens:")
-    show.say(f"a guest says what happened  {origin}/c/{SITE}/sun-deck")
+    show.say(f"a guest says what happened  {form_of(origin)}")
     show.say(f"an employee gives           {origin}/app/ (sign in as anybody on the roster)")
     show.say(f"the board shows it          {origin}/board/ (sign in as the manager)")
     show.say(f"a token for {VIEWER} (local demo only): {signed}")
