@@ -21,7 +21,7 @@ from shared.runtime.words import say
 A4 = (595.276, 841.89)
 SIZES = {"A4": 1.0, "A6": 0.5}
 #: What follows are points of A4.
-MARGIN, QR = 56.0, 300.0
+MARGIN, QR = 56.0, 340.0
 INK, GREEN, SOFT = (0.1, 0.1, 0.1), (0.04, 0.35, 0.25), (0.35, 0.38, 0.36)
 
 
@@ -46,21 +46,25 @@ def poster(found: Policy, names: Names, url: str, factor: float) -> Sheet:
 
     def line(words: str, size: float, colour: tuple[float, float, float], *, bold: bool) -> None:
         nonlocal y
-        size = fitted(words, size)
-        for part in wrapped(words, size):
+        size = fitted(words, size, bold=bold)
+        for part in wrapped(words, size, bold=bold):
             y += size * 1.25
             sheet.text(MARGIN * factor, y * factor, size * factor, part, colour, bold=bold)
 
     line(found.site_name, 20, GREEN, bold=True)
     y += 8
-    line(names[first], 48, INK, bold=True)
+    title = capital(names[first])
+    short = len([*wrapped(title, 48, bold=True)]) == 1
+    line(title, 48 if short else 32, INK, bold=True)
+    y += 8
     line(" · ".join(_others(names, first, others)), 17, SOFT, bold=False)
-    y += 22
+    y += 24
     draw_code(sheet, url, MARGIN, y, factor)
     y += QR + 10
     line(say(first, "poster.scan"), 22, INK, bold=True)
     y += 4
     for language in others:
+        y += 5
         line(say(language, "poster.scan"), 15, INK, bold=False)
     y = A4[1] - MARGIN
     line(url.partition("://")[2], 11, SOFT, bold=False)
@@ -97,20 +101,26 @@ def _dark(row: Sequence[int]) -> Iterator[tuple[int, int]]:
 
 def _others(names: Names, first: Language, others: Sequence[Language]) -> list[str]:
     """What the place is called in the other languages, each name once."""
-    return [one for one in dict.fromkeys(names[it] for it in others) if one != names[first]]
+    found = dict.fromkeys(capital(names[language]) for language in others)
+    return [one for one in found if one != capital(names[first])]
 
 
-def fitted(words: str, size: float) -> float:
+def capital(name: str) -> str:
+    """A name as a title: letters have it inside a sentence."""
+    return name[:1].upper() + name[1:]
+
+
+def fitted(words: str, size: float, *, bold: bool) -> float:
     """The size at which the longest word fits a line."""
     room = A4[0] - 2 * MARGIN
-    return min([size, *(size * room / width_of(one, size) for one in words.split())])
+    return min([size, *(size * room / width_of(one, size, bold=bold) for one in words.split())])
 
 
-def wrapped(words: str, size: float) -> Iterator[str]:
+def wrapped(words: str, size: float, *, bold: bool) -> Iterator[str]:
     """The lines of a text; none of an empty one."""
     line = ""
     for word in words.split():
-        if line and width_of(f"{line} {word}", size) > A4[0] - 2 * MARGIN:
+        if line and width_of(f"{line} {word}", size, bold=bold) > A4[0] - 2 * MARGIN:
             yield line
             line = word
         else:

@@ -14,7 +14,7 @@ from shared.contracts.policy import Policy, PolicyPublished
 from shared.ops import policy as policies
 from shared.ops.__main__ import app
 from shared.ops.pdf import document
-from shared.ops.places import A4, MARGIN, QR, SIZES, form_url, poster, posters
+from shared.ops.places import A4, MARGIN, QR, SIZES, capital, form_url, poster, posters
 from shared.runtime.words import say
 from tests.suites.services import demo_policy
 
@@ -58,7 +58,11 @@ def test_a_poster_says_site_and_place_in_every_language_and_its_code_leads_to_th
     assert len(streams(file)) == len(found.places)
     for drawn, (place, names) in zip(streams(file), found.places.items(), strict=True):
         said = " ".join(text for _, _, text in lines(drawn))
-        for words in (found.site_name, *names.values(), f"check.example/c/{found.site}/{place}"):
+        for words in (
+            found.site_name,
+            *map(capital, names.values()),
+            f"check.example/c/{found.site}/{place}",
+        ):
             assert words in said
         for language in found.languages:
             assert say(language, "poster.scan") in said
