@@ -1,7 +1,7 @@
 """compensation: employees give service checks, granted at once within exact limits.
 
 owns      recovery.compensation.v1; accounts of authority and budgets, service checks from issue to end
-consumes  recovery.complaints.v1 (complaint: triaged, corrected, reopened, merged, split, forgotten;
+consumes  recovery.complaints.v1 (complaint: triaged, corrected, reopened, withdrawn, unfounded, merged, split, forgotten;
           matter: changed; safety: found; customer: erased),
           recovery.roster.v1 (employee: listed), recovery.vault.v1 (customer-key: created, rewrapped, destroyed),
           recovery.policy.v1 (policy: published),

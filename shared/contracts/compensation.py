@@ -781,6 +781,32 @@ class IncidentJoined(IncidentFact):
     )
 
 
+#: How many complaints of an incident, by why nothing is given for them.
+NotComplaints = Annotated[
+    int,
+    Field(
+        ge=0,
+        description="Number of complaints left out because an employee found none in them: praise, a question, or nothing.",
+    ),
+    Data.INTERNAL,
+]
+Withdrawn = Annotated[
+    int,
+    Field(
+        ge=0, description="Number of complaints left out because their customers took them back."
+    ),
+    Data.INTERNAL,
+]
+Merged = Annotated[
+    int,
+    Field(
+        ge=0,
+        description="Number of complaints left out because another one goes on for them, whose customer has the group check.",
+    ),
+    Data.INTERNAL,
+]
+
+
 class IncidentGiving(IncidentFact):
     """An employee gives the group check to everybody who is affected and has none yet."""
 
@@ -788,8 +814,11 @@ class IncidentGiving(IncidentFact):
 
     employee_id: EmployeeId = Field(description="Employee who gives the group check to all.")
     affected: Annotated[int, Field(ge=0), Data.INTERNAL] = Field(
-        description="Number of customers who are affected and get one now."
+        description="Number of customers who are affected and get one now, as far as the budget holds it."
     )
+    left_out_unfounded: NotComplaints = 0
+    left_out_withdrawn: Withdrawn = 0
+    left_out_merged: Merged = 0
     began_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(description="When the giving began.")
 
 
@@ -811,6 +840,9 @@ class IncidentGiven(IncidentFact):
         0,
         description="Number of customers who got none: the budget did not hold it, or the customer was erased.",
     )
+    left_out_unfounded: NotComplaints = 0
+    left_out_withdrawn: Withdrawn = 0
+    left_out_merged: Merged = 0
     given_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(
         description="When this step was done."
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 from pydantic_core import to_json
@@ -22,9 +22,11 @@ from shared.contracts.vault import CustomerKeyCreated
 from shared.runtime.faults import Unavailable
 from shared.runtime.http.face import PROBLEM
 from shared.runtime.kafka.inbox import Record
+from shared.runtime.privacy.links import MINE, Tokens
 from shared.testing.builders import published, record
 from shared.testing.clock import START
 from tests.suites.services import ROOT, SITE, Aboard, YieldingStore, demo_policy, raised
+from tests.unit.test_lifecycle import do
 
 PERSONNEL = {"subject": "hr", "kind": "personnel"}
 
@@ -257,6 +259,44 @@ async def test_all_who_are_affected_get_it_in_one_call_each_exactly_once(crowd: 
     await crowd.post(f"{path}/give", "again")
     await crowd.ring("compensation")
     assert len(await given_in(crowd)) == 5
+
+
+async def test_what_is_no_complaint_any_more_gets_nothing_and_the_answer_says_how_many(
+    tmp_path,
+):
+    crowd = await Aboard(tmp_path, small_incidents(10_000_00)).begin()
+    names = await complaints(crowd, 7)
+    await do(crowd, names[0], "withdraw")
+    await do(crowd, names[1], "unfounded")
+    await do(crowd, names[2], "unfounded")
+    await do(crowd, names[3], "merge", into=names[4])
+    await crowd.carry()
+    path = f"incidents/{(await the_incident(crowd))['incident_id']}"
+    answer = (await crowd.post(f"{path}/give", "g")).json()
+    told = {"left_out_unfounded": 2, "left_out_withdrawn": 1}
+    assert told.items() <= answer.items()
+    for _ in range(3):
+        await crowd.ring("compensation")
+    shown = (await crowd.get(path)).json()
+    assert {**told, "given": 3, "done": 7, "remaining": 0, "skipped": 0}.items() <= shown.items()
+    assert sorted(await given_in(crowd)) == sorted(names[4:])
+
+
+async def test_a_complaint_that_is_one_again_is_given_to(crowd: Aboard):
+    names = await complaints(crowd, 3)
+    await do(crowd, names[0], "unfounded")
+    await crowd.carry()
+    links = Tokens(crowd.apps["complaints"].parts.vault.derive(MINE), MINE, crowd.clock)
+    token = links.sign({"complaint": names[0]}, crowd.clock() + timedelta(days=1))
+    async with crowd.http("complaints", "") as customer:
+        again = await customer.post(f"/m/{token}/words", data={"text": "It was cold."})
+    assert again.status_code == 200
+    await crowd.carry()
+    path = f"incidents/{(await the_incident(crowd))['incident_id']}"
+    answer = (await crowd.post(f"{path}/give", "g")).json()
+    assert (answer["affected"], answer["left_out_unfounded"]) == (3, 0)
+    await crowd.ring("compensation")
+    assert sorted(await given_in(crowd)) == sorted(names)
 
 
 async def test_what_the_budget_does_not_hold_is_counted_and_not_given(tmp_path):

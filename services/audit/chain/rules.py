@@ -83,11 +83,11 @@ FIELDS: Mapping[str, Told] = {
     **_each(
         Told.AS_IS,
         "body burial consumer dead_offset fix department outcome dead_partition letter offset partition ticket topic"
-        " about acknowledged action affected again answered at_desk attempt basis because bound_by broken_before by_customer by_link channel check_id checks"
+        " about acknowledged action added_line affected again answered at_desk attempt basis because bound_by broken_before by_customer by_link channel check_id checks"
         " complaint_id complaint_ids complaints complaints_with_check confirmation_id consent customer customer_ref delight"
         " action_id after_action cause instead_of_action week"
         " customers day disruption done employees employees_idle expired first given has_contact helped incident_id"
-        " intent into item kind kinds language left mailbox mailboxes merged_ids message_id notice number occasion offer_id offered overdue"
+        " intent into item kind kinds language left left_out_merged left_out_unfounded left_out_withdrawn mailbox mailboxes merged_ids message_id notice number occasion offer_id offered overdue"
         " percent promise_id promise_of reachable redemption_id regime remaining repeats_unknown round safety scope service"
         " severity question_id scale score skipped step subcategory remedy praise_id stated valid_at version version_in_force waited_s warned window"
         " draft partitions partly period run_id sequences since tried_at undecided unsupported_language up_to wishes withheld asked_by author more name month next_at rewrapped_at"

@@ -24,6 +24,8 @@ from shared.contracts.complaints import (
     ComplaintReopened,
     ComplaintSplit,
     ComplaintTriaged,
+    ComplaintUnfounded,
+    ComplaintWithdrawn,
     CustomerErased,
     Language,
     MatterChanged,
@@ -31,6 +33,7 @@ from shared.contracts.complaints import (
     Service,
     Severity,
 )
+from shared.contracts.lifecycle import State
 from shared.kernel import Document, Fold, Schema, Slice
 
 #: What a phone shows without scrolling; older checks and offers remain in their facts.
@@ -71,6 +74,8 @@ class Case(Document):
     merged_into: str | None = None
     #: The complaints that it goes on for.
     merged_ids: tuple[str, ...] = ()
+    #: How it ended where nothing is owed for it: withdrawn, or found to be no complaint; None otherwise.
+    ended: State | None = None
 
     @property
     def customer(self) -> str:
@@ -122,8 +127,17 @@ def case_triaged(case: Case | None, fact: ComplaintTriaged) -> Case:
 
 
 def case_reopened(case: Case | None, fact: ComplaintReopened) -> Case:
-    """The case of a reopened complaint, unchanged; a new one if none is known."""
-    return case or Case(customer_ref=fact.customer_ref, site=fact.site, language=fact.language)
+    """The case of a reopened complaint, which is one again; a new one if none is known."""
+    known = case or Case(customer_ref=fact.customer_ref, site=fact.site, language=fact.language)
+    return known.model_copy(update={"ended": None})
+
+
+def case_ended(case: Case, fact: ComplaintWithdrawn | ComplaintUnfounded) -> Case:
+    """The case of a complaint that its customer took back, or in which an employee found none."""
+    withdrawn = isinstance(fact, ComplaintWithdrawn)
+    return case.model_copy(
+        update={"ended": State.WITHDRAWN if withdrawn else State.NOT_A_COMPLAINT}
+    )
 
 
 def case_corrected(case: Case, fact: ComplaintCorrected) -> Case:
@@ -260,6 +274,8 @@ SLICE = Slice(
         ComplaintCorrected: (Fold(Case, case_id, case_corrected),),
         SafetyFound: (Fold(Case, case_id, case_endangered),),
         ComplaintReopened: (Fold(Case, case_id, case_reopened),),
+        ComplaintWithdrawn: (Fold(Case, case_id, case_ended),),
+        ComplaintUnfounded: (Fold(Case, case_id, case_ended),),
         ComplaintMerged: (Fold(Case, case_id, case_merged),),
         ComplaintSplit: (Fold(Case, case_id, case_split),),
         MatterChanged: (Fold(Case, case_id, case_changed),),

@@ -9,7 +9,14 @@ from pydantic import ConfigDict, Field
 
 from services.compensation.incidents.handlers import Incidents, OpenIncident
 from services.compensation.incidents.rules import Incident
-from shared.contracts.compensation import IncidentClosed, IncidentGiving, IncidentOpened
+from shared.contracts.compensation import (
+    IncidentClosed,
+    IncidentGiving,
+    IncidentOpened,
+    Merged,
+    NotComplaints,
+    Withdrawn,
+)
 from shared.contracts.complaints import Category
 from shared.contracts.event import AmountMinor, Currency, Id, SiteId
 from shared.contracts.reasons import Reason
@@ -39,6 +46,9 @@ class IncidentShown(Answer):
                     "done": 10,
                     "given": 9,
                     "skipped": 1,
+                    "left_out_unfounded": 0,
+                    "left_out_withdrawn": 0,
+                    "left_out_merged": 0,
                     "closed": False,
                     "remaining": 4,
                 }
@@ -64,6 +74,9 @@ class IncidentShown(Answer):
         int,
         Field(description="Of those looked at, how many got nothing: budget spent, or erased."),
     ]
+    left_out_unfounded: NotComplaints
+    left_out_withdrawn: Withdrawn
+    left_out_merged: Merged
     closed: Annotated[
         bool, Field(description="Whether it is closed: later complaints do not join it.")
     ]
@@ -161,13 +174,20 @@ def routes(face: Face, handlers: Incidents) -> Routes:
                 "incident_id": "in-63ca339a500ecf37253040fd44206e03",
                 "site": "ms-aurora",
                 "employee_id": "e-jonas",
-                "affected": 14,
+                "affected": 12,
+                "left_out_unfounded": 1,
+                "left_out_withdrawn": 1,
+                "left_out_merged": 0,
                 "began_at": "2026-06-03T14:10:00Z",
             }
         },
     )
     async def give_to_incident(ask: Ask, incident_id: Identifier) -> Decision:
-        """Give the group check to all who are affected; the incident shows the progress."""
+        """Give the group check to all who are affected; the incident shows the progress.
+
+        Left out is what an employee found to be no complaint, what its customer took back, and what was merged into a
+        complaint whose customer has the check. The answer says how many of each.
+        """
         return await handlers.give(incident_id, ask.principal, ask.view)
 
     @to.write(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -23,10 +23,12 @@ from services.compensation.checks.rules import (
 )
 from services.compensation.incidents.rules import (
     GIVE,
+    NOTHING_LEFT_OUT,
     PART,
     Affected,
     Incident,
     Joined,
+    LeftOut,
     Recent,
     affected_id,
     complaints_of_incident,
@@ -35,6 +37,7 @@ from services.compensation.incidents.rules import (
     group_check_id,
     incident_limit,
     joined_id,
+    left_out,
     open_in,
     open_incident,
     recent_id,
@@ -68,6 +71,8 @@ from shared.runtime.privacy.keys import KeyRing
 #: destroyed key looks like one that has not arrived, and holds up the customers after it: so a step
 #: skips a customer without a key once the complaint is this old. A desk can still give to them.
 KEY_COMES_WITHIN = timedelta(hours=1)
+#: Complaints that are looked at before the giving begins, to say how many are left out: a full ship, in 50 reads.
+COUNTED_MAX = 50 * PART
 
 
 class OpenIncident(BaseModel):
@@ -199,17 +204,41 @@ class Incidents:
         )
 
     async def give(self, incident_id: str, principal: Principal, view: View) -> Decision:
-        """Begin to give the group check to all who are affected; timers do it in steps."""
+        """Begin to give the group check to all who are affected, but for what is no complaint any more; timers do it in steps."""
         staff, incident = await self._open(incident_id, principal, view)
+        without = await self._left_out(incident_id, incident)
         return Decision.of(
             IncidentGiving(
                 incident_id=incident_id,
                 site=staff.site,
                 employee_id=staff.employee_id,
-                affected=incident.affected - incident.done,
+                affected=max(0, incident.affected - incident.done - sum(without)),
+                **without._asdict(),
                 began_at=view.now,
             )
         )
+
+    async def _left_out(self, incident_id: str, incident: Incident) -> LeftOut:
+        """Whom nothing is given for, of those not looked at yet, as it stands now: each step looks again.
+
+        Read apart from the decision, so that a complaint that changes meanwhile is no conflict.
+        """
+        view, found = self._settler.view(), NOTHING_LEFT_OUT
+        named: set[str] = set()
+        until = min(incident.affected, incident.done + COUNTED_MAX)
+        for first in range(incident.done - incident.done % PART, until, PART):
+            part = await view.get(Affected, affected_id(incident_id, first)) or Affected()
+            listed = part.complaint_ids[max(0, incident.done - first) :]
+            for one in await _standing(incident_id, listed, view):
+                if one.case is None:
+                    continue
+                found += left_out(
+                    one.case.ended,
+                    merged=one.merged,
+                    has_check=one.has_check or one.check_id in named,
+                )
+                named.add(one.check_id)
+        return found
 
     async def close(self, incident_id: str, principal: Principal, view: View) -> Decision:
         """Close an incident: later complaints do not join it."""
@@ -352,9 +381,7 @@ class Incidents:
         if incident.closed or incident.giving_by is None or incident.done >= incident.affected:
             return Decision()
         part = await view.get(Affected, affected_id(incident_id, incident.done)) or Affected()
-        next_ones, cases = await _standing(part.complaint_ids[incident.done % PART :], view)
-        check_ids = [group_check_id(incident_id, case.customer) if case else "" for case in cases]
-        await view.prefetch([Check.key(check_id) for check_id in check_ids if check_id])
+        next_ones = await _standing(incident_id, part.complaint_ids[incident.done % PART :], view)
         policy, version = await self._context.policies.at(incident.site, view)
         windows = self._context.windows(policy, version, view)
         staff = StaffContext(policy, version, incident.giving_by, policy.authority_of(""), windows)
@@ -362,10 +389,18 @@ class Incidents:
         facts: list[Fact] = []
         ceilings: dict[str, int] = {}
         given = skipped = 0
+        without = LeftOut.of(incident)
         named: set[str] = set()
-        for complaint_id, case, check_id in zip(next_ones, cases, check_ids, strict=True):
+        for complaint_id, case, merged, check_id, had in next_ones:
+            has_check = had or check_id in named
+            why = (
+                left_out(case.ended, merged=merged, has_check=has_check)
+                if case
+                else NOTHING_LEFT_OUT
+            )
+            without += why
             # Incidents stored before customers were counted may hold several complaints of one customer.
-            if case and (check_id in named or await view.get(Check, check_id) is not None):
+            if any(why) or (case and has_check):
                 continue
             if case is None or group is None or not group.fits:
                 skipped += 1
@@ -404,6 +439,7 @@ class Incidents:
                 remaining=incident.affected - done if next_ones else 0,
                 given=incident.given + given,
                 skipped=incident.skipped + skipped,
+                **without._asdict(),
                 given_at=view.now,
             )
         )
@@ -431,10 +467,20 @@ class Incidents:
         return incident
 
 
+class Standing(NamedTuple):
+    """A complaint of an incident, or the one that it was merged into: its case, its group check, and whether that was given."""
+
+    complaint_id: str
+    case: Case | None
+    merged: bool
+    check_id: str
+    has_check: bool
+
+
 async def _standing(
-    complaint_ids: Sequence[str], view: View
-) -> tuple[Sequence[str], Sequence[Case | None]]:
-    """These complaints, or those that they were merged into, with their cases; raises Unavailable."""
+    incident_id: str, complaint_ids: Sequence[str], view: View
+) -> Sequence[Standing]:
+    """These complaints, or those that they were merged into; raises Unavailable."""
     await view.prefetch([Case.key(one) for one in complaint_ids])
     known = [await view.get(Case, one) for one in complaint_ids]
     standing = [
@@ -442,4 +488,9 @@ async def _standing(
         for one, case in zip(complaint_ids, known, strict=True)
     ]
     await view.prefetch([Case.key(one) for one in standing])
-    return standing, [await view.get(Case, one) for one in standing]
+    cases = [await view.get(Case, one) for one in standing]
+    check_ids = [group_check_id(incident_id, case.customer) if case else "" for case in cases]
+    await view.prefetch([Check.key(check_id) for check_id in check_ids if check_id])
+    given = [bool(one) and await view.get(Check, one) is not None for one in check_ids]
+    merged = [own != one for own, one in zip(complaint_ids, standing, strict=True)]
+    return [*map(Standing, standing, cases, merged, check_ids, given)]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from services.compensation.authority.rules import Limit
 from shared.contracts.compensation import (
@@ -25,8 +25,9 @@ from shared.contracts.compensation import (
 )
 from shared.contracts.complaints import Category
 from shared.contracts.event import fingerprint
+from shared.contracts.lifecycle import State
 from shared.contracts.policy import Policy
-from shared.kernel import Document, Fold, Slice, Timer, score_at
+from shared.kernel import Document, Fold, Schema, Slice, Timer, score_at
 
 
 def incident_limit(incident_id: str, budget_minor: int, currency: str) -> Limit:
@@ -67,6 +68,7 @@ class Incident(Document):
     """One incident, and how far giving has come."""
 
     KIND: ClassVar[str] = "incident"
+    SCHEMA: ClassVar[Schema] = Schema(2)
 
     site: str
     reason: Category
@@ -80,7 +82,44 @@ class Incident(Document):
     done: int = 0
     given: int = 0
     skipped: int = 0
+    left_out_unfounded: int = 0
+    left_out_withdrawn: int = 0
+    left_out_merged: int = 0
     closed: bool = False
+
+
+class LeftOut(NamedTuple):
+    """How many complaints nothing is given for, by why; the names are those of the facts."""
+
+    left_out_unfounded: int = 0
+    left_out_withdrawn: int = 0
+    left_out_merged: int = 0
+
+    def __add__(self, other: tuple[int, ...]) -> LeftOut:  # type: ignore[override]  # counts are added, not joined
+        return LeftOut(*(one + more for one, more in zip(self, other, strict=True)))
+
+    @classmethod
+    def of(cls, incident: Incident) -> LeftOut:
+        """Those of an incident until now."""
+        return cls(*(getattr(incident, name) for name in cls._fields))
+
+
+NOTHING_LEFT_OUT = LeftOut()
+
+
+def left_out(ended: State | None, *, merged: bool, has_check: bool) -> LeftOut:
+    """Whether nothing is given for a complaint, and why; none is left out if all counts are zero.
+
+    `ended` is how it ended, or the one that goes on for it, if it was `merged`; `has_check`: the customer has the group
+    check.
+    """
+    match ended:
+        case State.WITHDRAWN:
+            return LeftOut(left_out_withdrawn=1)
+        case None:
+            return LeftOut(left_out_merged=1) if merged and has_check else NOTHING_LEFT_OUT
+        case _:
+            return LeftOut(left_out_unfounded=1)
 
 
 class Affected(Document):
@@ -252,11 +291,18 @@ def stands(incident: Incident) -> Mapping[str, int]:
     return {} if incident.closed else {open_in(incident.site): score_at(incident.opened_at)}
 
 
+def begins(fact: IncidentGiving) -> bool:
+    """Whether there is anybody to look at."""
+    return fact.affected > 0 or any(getattr(fact, name) for name in LeftOut._fields)
+
+
 def incident_of(fact: IncidentOpened) -> str:
     """The id of the fact's incident."""
     return fact.incident_id
 
 
+#: What a step of giving changes.
+PROGRESS = {"done", "given", "skipped", *LeftOut._fields}
 SLICE = Slice(
     {
         IncidentOpened: (
@@ -287,7 +333,7 @@ SLICE = Slice(
                 Incident,
                 incident_of,
                 lambda incident, fact: incident.model_copy(
-                    update={"done": fact.done, "given": fact.given, "skipped": fact.skipped}
+                    update=fact.model_dump(include=PROGRESS)
                 ),
             ),
         ),
@@ -305,7 +351,7 @@ SLICE = Slice(
     # Giving goes on in steps until nobody is left.
     timers={
         IncidentGiving: lambda fact: (
-            Timer(GIVE, fact.incident_id, fact.began_at if fact.affected else None),
+            Timer(GIVE, fact.incident_id, fact.began_at if begins(fact) else None),
         ),
         IncidentGiven: lambda fact: (
             Timer(GIVE, fact.incident_id, fact.given_at if fact.remaining else None),
