@@ -126,6 +126,8 @@ class Notice(StrEnum):
     PROMISE_BROKEN = "promise_broken"
     FIX_ASKED = "fix_asked"
     CAME_BACK = "came_back"
+    #: One more line with an answer that was given before.
+    WROTE_MORE = "wrote_more"
 
 
 class MessageFact(Fact):
@@ -447,6 +449,10 @@ class FeedbackReceived(Fact):
     line: Annotated[Sealed | None, Data.SPECIAL] = Field(
         None,
         description="What the customer wrote with it, sealed under a key of the customer and the month; absent if nothing.",
+    )
+    added_line: Annotated[bool, Data.INTERNAL] = Field(
+        default=False,
+        description="Whether the customer only wrote one more line: the answer is the one that they gave before.",
     )
 
     def key(self) -> str:

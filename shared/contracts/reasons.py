@@ -142,6 +142,7 @@ class Reason(StrEnum):
     WRAPPING_KEY_MISSING = "wrapping_key_missing", 503, "A customer's key was wrapped by a key that the service was not given."
     MAIL_UNAVAILABLE = "mail_unavailable", 503, "The mail provider does not take the message now."
     SMS_UNAVAILABLE = "sms_unavailable", 503, "The provider of text messages does not take the message now."
+    FATE_UNKNOWN = "fate_unknown", 503, "The provider fell silent twice, so that the message may have arrived; it is not sent by this channel again."
     ENDPOINT_UNAVAILABLE = "endpoint_unavailable", 503, "The endpoint of a webhook does not answer in time, or takes nothing now."
     LOG_UNAVAILABLE = "log_unavailable", 503, "Kafka does not answer, and the request reads recorded facts."
     ISSUER_UNAVAILABLE = "issuer_unavailable", 503, "The issuer that employees sign in at does not answer as it should."

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from structlog.testing import capture_logs
 
 from services.notifier.channels.ports import Letter
+from services.notifier.messages.rules import ATTEMPT_LASTS
 from services.notifier.safety.handlers import kinds_of
 from services.notifier.safety.rules import Alarm, alarmed
 from services.notifier.settings import Settings
@@ -31,7 +32,7 @@ from shared.runtime.privacy.links import SEEN_FOR
 from shared.runtime.strict_yaml import BrokenFile
 from shared.runtime.words import say
 from shared.testing.clock import START
-from tests.suites.services import MASTER, Aboard, demo_policy
+from tests.suites.services import MASTER, Aboard, Silence, demo_policy
 
 OFFICER = "duty.officer@aurora.example"
 NUTS = "I told them of my peanut allergy and had to use my EpiPen."
@@ -260,6 +261,20 @@ async def test_a_mailbox_that_a_letter_does_not_reach_is_told_by_its_number(tmp_
         "safety.routed", "message.queued", "message.attempted", "message.failed",
         "message.queued", "message.attempted", "message.sent",
     ]  # fmt: skip
+
+
+async def test_a_mailbox_whose_letter_may_have_come_is_told_by_its_number_too(
+    tmp_path, monkeypatch
+):
+    aboard = await with_mailboxes(
+        tmp_path, monkeypatch, bridge=RoleMailbox(email=BRIDGE, phone=NUMBER)
+    )
+    aboard.postbox.failures = [Silence(), Silence()]
+    await aboard.raise_complaint(text=NUTS, contact=None)
+    for _ in range(4):
+        await aboard.ring()
+        aboard.later(seconds=ATTEMPT_LASTS.total_seconds())
+    assert [letter.recipient for letter in aboard.phone.letters] == [NUMBER]
 
 
 async def test_a_mailbox_that_a_letter_reaches_is_not_told_twice(tmp_path, monkeypatch):

@@ -22,8 +22,14 @@ from services.notifier.digests.rules import (
 )
 from services.notifier.messages.rules import SEND, Message, State
 from services.notifier.preferences.quiet import CRITICAL
-from services.notifier.wording.examples import written
-from services.notifier.wording.wording import Wording
+from services.notifier.wording.examples import example, written
+from services.notifier.wording.occasions import OCCASIONS
+from services.notifier.wording.wording import (
+    IN_FULL_CHARS_MAX,
+    LINE_CHARS_MAX,
+    Rendered,
+    Wording,
+)
 from shared.contracts.complaints import Language
 from shared.contracts.intake import MessageChannel
 from shared.contracts.notifier import (
@@ -40,6 +46,7 @@ from shared.runtime.engine.effects import Effects
 from shared.runtime.faults import Rejected, Unavailable
 from shared.runtime.mail.mailbox import RawMail
 from shared.runtime.privacy.links import PREFERENCES, Tokens
+from shared.runtime.words import say
 from tests.suites.services import Aboard, Silence, YieldingStore, demo_policy
 from tests.unit.test_bounces import returned
 from tests.unit.test_lifecycle import do
@@ -49,6 +56,8 @@ from tests.unit.test_receipts import KARI
 OSLO = ZoneInfo("Europe/Oslo")
 #: An acknowledgement and one fix, and the day's messages of the tests are used up.
 PER_DAY = 2
+#: Gmail cuts off what is longer.
+GMAIL_SHOWS_BYTES = 102 * 1024
 FIXES = ("bring-fan", "clean-again", "move-room", "correct-bill")
 
 
@@ -478,3 +487,40 @@ def test_a_digest_shows_each_message_under_its_subject(language: Language):
         part = written(wording, occasion, language)
         assert part.subject in digest.text
         assert part.subject in digest.html
+
+
+def fifty(language: Language, **longer: str) -> Rendered:
+    """A digest that holds as many messages as one may, of every kind that waits for one."""
+    wording = Wording()
+    waits = sorted(set(OCCASIONS) - CRITICAL)
+    kinds = (waits * DIGEST_MESSAGES_MAX)[:DIGEST_MESSAGES_MAX]
+    parts = [
+        wording.outline(kind, language, {**example(kind, language), **longer}) for kind in kinds
+    ]
+    return wording.render(Occasion.DIGEST, language, example(Occasion.DIGEST, language), "", parts)
+
+
+@pytest.mark.parametrize("language", Language)
+def test_a_digest_of_fifty_messages_is_read_on_a_phone_and_lacks_none_of_them(language: Language):
+    digest = fifty(language)
+    assert len(digest.text) < 12_000
+    assert len(digest.html.encode()) < GMAIL_SHOWS_BYTES
+    wording = Wording()
+    for kind in set(OCCASIONS) - CRITICAL:
+        subject = written(wording, kind, language).subject
+        assert " ".join(digest.text.split()).count(subject) >= DIGEST_MESSAGES_MAX // len(OCCASIONS)
+    headings = sum(say(language, "letter.digest.more") in one for one in digest.text.split("\n\n"))
+    assert headings == 1
+
+
+def test_what_no_link_shows_is_said_in_full_or_with_its_code():
+    digest = fifty(Language.EN)
+    expiring = written(Wording(), Occasion.CHECK_EXPIRING, Language.EN).subject
+    assert digest.text.count("7QK2-M4XP") >= digest.text.count(expiring)
+
+
+def test_however_long_its_messages_are_a_digest_keeps_its_bound():
+    digest = fifty(Language.EN, resolution="x" * 2_000, fix="y" * 2_000, words="z" * 2_000)
+    most = IN_FULL_CHARS_MAX + DIGEST_MESSAGES_MAX * 2 * LINE_CHARS_MAX
+    assert len(digest.text) < most
+    assert len(digest.html.encode()) < GMAIL_SHOWS_BYTES

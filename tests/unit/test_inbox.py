@@ -276,6 +276,16 @@ async def test_a_no_is_told_by_the_answer_and_by_the_complaint_that_came_back(ab
     assert await told(aboard, "e-aino") == ["came_back"]
 
 
+async def test_each_line_of_a_customer_is_told_to_who_gave_the_check(aboard: Aboard):
+    _, path = await given(aboard)
+    await answers(aboard, path, "no", "Still cold.")
+    aboard.later(minutes=1)
+    await answers(aboard, path, "no", "And late.")
+    entries = (await inbox(aboard))["entries"]
+    told = [(one["what"], one["line"]) for one in entries if one["check_id"]]
+    assert told == [("wrote_more", "And late."), ("helped_not", "Still cold.")]
+
+
 async def test_a_hand_over_is_told_to_who_is_asked_and_its_end_to_who_asked(aboard: Aboard):
     name = await english(aboard)
     await do(aboard, name, "claim")

@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+import httpx
 import pytest
 from pydantic_core import from_json, to_json
 
 from services.notifier.channels.ports import Letter
+from services.notifier.feedback.rules import LINES_MAX
 from services.notifier.messages.letters import Letters
 from services.notifier.messages.links import Links
 from services.notifier.messages.rules import (
@@ -34,7 +36,13 @@ from services.notifier.messages.rules import (
 )
 from services.notifier.subjects.rules import story_promised, story_received
 from shared.contracts.complaints import ComplaintReceived, ComplaintTriaged, Language
-from shared.contracts.notifier import Helped, MessageDelayed, MessageFailed, Occasion
+from shared.contracts.notifier import (
+    FeedbackReceived,
+    Helped,
+    MessageDelayed,
+    MessageFailed,
+    Occasion,
+)
 from shared.contracts.policy import PolicyPublished, Retry
 from shared.contracts.reasons import Reason
 from shared.contracts.vault import CustomerKeyCreated
@@ -53,7 +61,10 @@ from shared.runtime.privacy.links import (
 from shared.runtime.words import say
 from shared.testing.builders import record
 from shared.testing.clock import START, Clock
-from tests.suites.services import Aboard, Silence
+from tests.suites.described import undescribed
+from tests.suites.services import Aboard, Silence, forget_answers
+from tests.unit.test_lifecycle import seen
+from tests.unit.test_occasions import link_in, settled
 
 ID = message_id_of(Occasion.ACKNOWLEDGEMENT, "co-1")
 QUEUED = queue(
@@ -116,7 +127,7 @@ def test_a_message_whose_repeat_was_lost_too_is_not_handed_over_a_third_time():
     (repeat,) = attempt(handed, ID, START + ATTEMPT_LASTS).facts
     again = message_attempted(handed, repeat)
     (fact,) = attempt(again, ID, START + 2 * ATTEMPT_LASTS).facts
-    assert (type(fact), fact.reason) == (MessageFailed, Reason.MAIL_UNAVAILABLE)
+    assert (type(fact), fact.reason) == (MessageFailed, Reason.FATE_UNKNOWN)
 
 
 def test_a_message_is_not_taken_in_hand_before_its_time():
@@ -388,7 +399,7 @@ async def test_a_letter_whose_fate_was_lost_twice_fails_and_does_not_come_a_thir
         aboard.later(hours=1)
     assert len(aboard.postbox.letters) == 2
     failed = (await aboard.facts("notifier"))[-1]
-    assert failed["reason"] == Reason.MAIL_UNAVAILABLE
+    assert failed["reason"] == Reason.FATE_UNKNOWN
 
 
 async def test_whoever_rings_by_an_old_timer_sends_nothing_and_keeps_the_later_one(aboard: Aboard):
@@ -679,10 +690,83 @@ async def test_a_line_that_is_too_long_is_kept_on_the_page_which_says_how_long_i
     assert (page.status_code, late.status_code) == (422, 422)
     assert '<a href="#text">Write at most 500 characters.</a>' in page.text
     assert f'value="{line}" aria-invalid="true"' in page.text
-    assert say(Language.EN, "check.heard", answer=say(Language.EN, f"check.{helped}")) in late.text
-    assert f"<blockquote>{line}</blockquote>" in late.text
+    if helped is Helped.YES:
+        assert say(Language.EN, "check.heard", answer=say(Language.EN, "check.yes")) in late.text
+        assert f"<blockquote>{line}</blockquote>" in late.text
+    else:  # more may be written there
+        assert '<a href="#text">Write at most 500 characters.</a>' in late.text
+        assert f'value="{line}" aria-invalid="true"' in late.text
     assert (program.status_code, program.json()["type"]) == (422, Reason.SCHEMA_INVALID)
     assert (await aboard.types("notifier")).count("feedback.received") == 1
+
+
+@pytest.mark.parametrize("helped", [Helped.NO, Helped.PARTLY])
+async def test_another_line_with_the_same_answer_is_added_and_no_line_is_taken_twice(
+    aboard: Aboard, helped: Helped
+):
+    path = await check_page(aboard)
+    html = {"Accept": "text/html"}
+    async with aboard.http("notifier", "") as customer:
+
+        async def send(line: str) -> httpx.Response:
+            return await customer.post(f"{path}/{helped}", headers=html, data={"text": line})
+
+        await send("Still cold.")
+        aboard.later(seconds=1)
+        assert f'action="{path}/{helped}"' in (await customer.get(path, headers=html)).text
+        more = await send("And the bill is wrong.")
+        forget_answers(aboard.stores["notifier"])
+        for line in ("Still cold.", "And the bill is wrong.", ""):
+            assert (await send(line)).status_code == 303
+        shown = await customer.get(more.headers["location"], headers=html)
+    assert say(Language.EN, "check.added") in shown.text
+    assert "bill is wrong" not in shown.text  # the link may be passed on together with its check
+    await settled(aboard)
+    heard = [one for one in await aboard.facts("notifier") if one["type"] == FeedbackReceived.TYPE]
+    assert [one.get("added_line", False) for one in heard] == [False, True]
+    assert (await aboard.types("complaints")).count("complaint.reopened") == 1
+    complaint = heard[0]["complaint_id"]
+    told = await seen(aboard, f"/{complaint}/timeline")
+    words = [one["text"] for one in told["entries"] if one["what"] == "feedback"]
+    assert words == ["Still cold.", "And the bill is wrong."]
+
+
+async def test_an_answer_takes_as_many_lines_in_a_day_as_it_says(aboard: Aboard):
+    path = await check_page(aboard)
+    html = {"Accept": "text/html"}
+    async with aboard.http("notifier", "") as customer:
+        for number in range(LINES_MAX):
+            await customer.post(f"{path}/no", headers=html, data={"text": f"Line {number}"})
+        line = {"text": "One more & one more"}
+        page = await customer.post(f"{path}/no", headers=html, data=line)
+        program = await customer.post(f"{path}/no", data=line)
+        assert (page.status_code, program.json()["type"]) == (429, Reason.TOO_MANY_WORDS)
+        assert say(Language.EN, "mine.fault.too_many_words") in page.text
+        assert 'value="One more &amp; one more"' in page.text
+        assert "retry-after" in page.headers
+        aboard.later(days=1)
+        assert (await customer.post(f"{path}/no", headers=html, data=line)).status_code == 303
+    assert (await aboard.types("notifier")).count("feedback.received") == LINES_MAX + 1
+    assert undescribed(aboard) == []
+
+
+async def test_a_line_that_is_added_to_a_yes_settles_nothing_again(aboard: Aboard):
+    path = await check_page(aboard)
+    async with aboard.http("notifier", "") as customer:
+        await customer.post(f"{path}/yes")
+        await settled(aboard)
+        (complaint,) = {
+            one["complaint_id"]
+            for one in await aboard.facts("complaints")
+            if one["type"].endswith("complaint.confirmed.v1")
+        }
+        reopened = link_in(aboard.postbox.letters[0], "m")
+        async with aboard.http("complaints", "") as phone:
+            await phone.post(f"{reopened}/words", data={"text": "It is cold again."})
+        await settled(aboard)
+        await customer.post(f"{path}/yes", data={"text": "The cinema was nice."})
+        await settled(aboard)
+    assert (await seen(aboard, f"/{complaint}"))["state"] == "reopened"
 
 
 async def test_a_customer_may_choose_by_mail_and_is_then_told_what_they_have(aboard: Aboard):

@@ -16,7 +16,7 @@ from services.complaints.customer.rules import ChosenLanguage, chosen, unchosen
 from services.notifier.channels.mime import written
 from services.notifier.messages.rules import next_channel
 from services.notifier.preferences import rules
-from services.notifier.preferences.api import Form, WrongField, preferences_of
+from services.notifier.preferences.api import PreferencesForm, WrongField, preferences_of
 from services.notifier.preferences.rules import Preferences
 from services.notifier.subjects.rules import customer_known
 from shared.contracts.complaints import ComplaintForgotten, CustomerErased, Language
@@ -178,7 +178,7 @@ async def test_a_field_that_cannot_be_is_said_on_the_page_and_nothing_changes(
     aboard: Aboard, form: dict[str, str], field: str
 ):
     with pytest.raises(WrongField, match=field):
-        preferences_of(Form(**form))
+        preferences_of(PreferencesForm(**form))
     _, link = await thanked(aboard)
     answer = await choose(aboard, link, **form)
     assert answer.status_code == 422
@@ -214,8 +214,8 @@ async def test_only_a_channel_with_an_address_is_offered_and_saved(tmp_path: Pat
 
 
 def test_what_is_left_empty_is_as_the_site_has_it():
-    assert preferences_of(Form()) == Preferences()
-    found = preferences_of(Form(starts="22:00", ends="07:00", timezone=" Europe/Oslo "))
+    assert preferences_of(PreferencesForm()) == Preferences()
+    found = preferences_of(PreferencesForm(starts="22:00", ends="07:00", timezone=" Europe/Oslo "))
     assert found.quiet_hours == QuietHours(starts=time(22), ends=time(7))
     assert found.timezone == "Europe/Oslo"
 

@@ -16,6 +16,7 @@ from services.notifier.messages.rules import (
     Status,
     bounced,
     delivered,
+    may_have_arrived,
     message_id_of,
     status_of,
 )
@@ -24,6 +25,7 @@ from shared.contracts.notifier import Occasion
 from shared.contracts.policy import Policy, Retry
 from shared.contracts.reasons import Reason
 from shared.runtime.faults import Rejected, Unavailable
+from shared.runtime.observe import MESSAGES
 from shared.testing.clock import START
 from tests.suites.described import undescribed
 from tests.suites.receipts import by_form, by_json, by_standard
@@ -52,6 +54,11 @@ async def told(aboard: Aboard, message_id: str) -> tuple[Status, Reason | None]:
     found = await aboard.apps["notifier"].parts.settler.view().get(Message, message_id)
     assert found is not None
     return status_of(found), found.failed_because
+
+
+def counted(occasion: str) -> float:
+    """How often a message of this occasion may have come once more."""
+    return MESSAGES.labels(occasion, "repeated_unknown")._value.get()  # type: ignore[no-any-return]  # untyped
 
 
 async def ids(aboard: Aboard) -> list[str]:
@@ -138,6 +145,33 @@ async def test_a_message_that_may_have_come_is_not_said_again_on_another_channel
         await both.ring()
         both.later(seconds=ATTEMPT_LASTS.total_seconds())
     assert [len(both.postbox.letters), len(both.phone.letters)] == [2, 0]
+
+
+async def test_why_it_is_not_said_again_is_told_as_it_is(both: Aboard):
+    """Case 39."""
+    both.postbox.failures = [Silence(), Silence()]
+    await both.raise_complaint(contact=KARI)
+    for _ in range(4):
+        await both.ring()
+        both.later(seconds=ATTEMPT_LASTS.total_seconds())
+    (email,) = await ids(both)
+    assert await told(both, email) == (Status.TECHNICAL_FAILURE, Reason.FATE_UNKNOWN)
+    found = await both.apps["notifier"].parts.settler.view().get(Message, email)
+    assert found is not None
+    assert may_have_arrived(found)
+
+
+async def test_what_concerns_somebodys_safety_goes_on_though_it_may_have_come(both: Aboard):
+    """Case 39: a third copy harms nobody, and no letter might."""
+    before = counted("acknowledgement")
+    both.postbox.failures = [Silence()] * 4  # of the letter to the role mailbox, too
+    await both.raise_complaint(contact=KARI, text="There were nuts in it, my daughter is allergic.")
+    for _ in range(6):
+        await both.ring()
+        both.later(seconds=ATTEMPT_LASTS.total_seconds())
+    to_kari = [one for one in both.phone.letters if one.recipient == "+4740000000"]
+    assert len(to_kari) == 1
+    assert counted("acknowledgement") - before == 2  # the repeat, and that it may come by both
 
 
 async def test_a_customer_with_several_addresses_is_told_on_the_first_channel_alone(both: Aboard):

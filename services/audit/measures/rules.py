@@ -205,9 +205,9 @@ def _not(name: str) -> Callable[[Recorded], int]:
 
 
 def _helped(one: Recorded) -> str | None:
-    """The answer to "did it help?"; None of a complaint that was moved by an answer which is a fact of its own."""
+    """The answer to "did it help?"; None of what only adds a line, or was moved by an answer which is a fact of its own."""
     if one.what == FeedbackReceived.TYPE:
-        return _detail("helped")(one)
+        return None if one.details.get("added_line") else _detail("helped")(one)
     if not one.details.get("by_link"):
         return None
     if one.what == ComplaintConfirmed.TYPE:

@@ -386,6 +386,10 @@ class Lifecycle:
         matter = {fact.complaint_id, complaint.merged_into or fact.complaint_id, *head.merged_ids}
         complaint = about.complaint
         helped = danger.outweighs(fact.helped)
+        if fact.added_line and helped is Helped.YES:
+            return Decision(
+                danger.facts
+            )  # what was settled by that yes may have been opened again since
         more = helped is not Helped.YES
         if more and await self._keys.erased(complaint.customer_ref, view):
             return Decision()

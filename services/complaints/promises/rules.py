@@ -224,6 +224,8 @@ def kept(before: KeptAt | None, fact: Keeps) -> KeptAt:
             check = Given(moment, fact.check_id, fact.item, fact.value_minor, fact.currency)
             given = tuple(sorted({*known.given, check}))[-GIVEN_MAX:]
             return KeptAt(at=_latest(known.at, moment), done=known.done, given=given)
+        case FeedbackReceived(added_line=True):  # nothing that they had not said before
+            return known
         case OfferMade(offered_at=moment):
             return known.model_copy(update={"at": _latest(known.at, moment)})
         case FixDone(done_at=moment) | FeedbackReceived(helped=Helped.YES, answered_at=moment):

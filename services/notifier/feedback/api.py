@@ -5,6 +5,7 @@ Opening the link changes nothing, because mail scanners open links too; only the
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import Annotated, ClassVar
 
 from fastapi import Path, Request, Response
@@ -19,11 +20,11 @@ from shared.contracts.notifier import FeedbackReceived, Helped
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision, Fact
 from shared.runtime.engine.view import View
-from shared.runtime.faults import Rejected
+from shared.runtime.faults import Rejected, Unavailable
 from shared.runtime.http.answers import Answer, body_of, repeated, to_page
 from shared.runtime.http.auth import Kind, Principal
 from shared.runtime.http.face import Face
-from shared.runtime.http.inputs import fields_of
+from shared.runtime.http.inputs import form_of
 from shared.runtime.http.pages import PAGE_HEADERS, wants_page
 from shared.runtime.http.routes import Routes, Token
 
@@ -38,6 +39,24 @@ Said = Annotated[
 ]
 #: The form has one field; whoever sends more of them is no browser.
 FIELDS_MAX = 10
+#: When a line that was one too many in a day may be sent again.
+LATER_S = 3600
+#: In the query of the page: what the customer wrote a moment ago was taken.
+ADDED = "added"
+
+
+class AnswerForm(BaseModel):
+    """What a customer writes with their answer."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"text": "The soup was hot again."}]})
+
+    text: Annotated[
+        str,
+        Field(
+            description="One line for who gave the check; empty for none.",
+            json_schema_extra={"maxLength": LINE_CHARS_MAX},
+        ),
+    ] = ""
 
 
 class GiveFeedback(BaseModel):
@@ -78,7 +97,8 @@ def routes(face: Face, feedback: Feedback, page: Page) -> Routes:
     async def show_check(token: Token, request: Request) -> Response:
         """A check's page: everything its letter says, and "did it help?"."""
         shown = await feedback.shown(*await read(token, request))
-        return HTMLResponse(page.show(shown, token), headers=PAGE_HEADERS)
+        added = ADDED in request.query_params
+        return HTMLResponse(page.show(shown, token, added=added), headers=PAGE_HEADERS)
 
     @to.link("GET", "/f/{token}/{helped}", hidden=True)
     async def back_to_page(token: Token, helped: Annotated[str, Path(max_length=20)]) -> Response:
@@ -90,18 +110,20 @@ def routes(face: Face, feedback: Feedback, page: Page) -> Routes:
         """The page of the check, which says why an answer was not taken, and what was written with it."""
         found = await feedback.shown(*await feedback.opened(token))
         body = page.show(found, token, not_taken=reason, line=line)
-        return HTMLResponse(body, reason.status, PAGE_HEADERS)
+        later = {"Retry-After": str(LATER_S)} if reason is Reason.TOO_MANY_WORDS else {}
+        return HTMLResponse(body, reason.status, {**PAGE_HEADERS, **later})
 
     @to.link(
         "POST",
         "/f/{token}/{helped}",
         answers={200: HeardFeedback},
-        refuses=(*gone, Reason.ALREADY_ANSWERED, Reason.SCHEMA_INVALID),
+        form=AnswerForm,
+        refuses=(*gone, Reason.ALREADY_ANSWERED, Reason.SCHEMA_INVALID, Reason.TOO_MANY_WORDS),
     )
     async def give_feedback(token: Token, helped: Said, request: Request) -> Response:
-        """The customer's answer, with a line as the form's `text` or without; the same answer again changes nothing.
+        """The customer's answer, with a line as the form's `text` or without; the same again changes nothing.
 
-        A browser is redirected to the page. Another answer than the first is not taken: the page says which one counts.
+        Another line with the same answer is added to it. A browser is redirected to the page. Another answer than the first is not taken: the page says which one counts.
         """
         complaint_id, check_id = await read(token, request)
         line = await line_of(request)
@@ -123,7 +145,7 @@ def routes(face: Face, feedback: Feedback, page: Page) -> Routes:
             written = await face.write(
                 customer,
                 "feedback",
-                f"{check_id}/{helped}",
+                key_of(check_id, helped, line),
                 GiveFeedback(helped=helped),
                 decide,
             )
@@ -131,6 +153,10 @@ def routes(face: Face, feedback: Feedback, page: Page) -> Routes:
         except Rejected as rejected:
             if rejected.reason is Reason.LINK_INVALID:
                 raise
+            if rejected.reason is Reason.TOO_MANY_WORDS:
+                if by_browser:
+                    return await not_taken(token, rejected.reason, line)
+                raise Unavailable(rejected.reason, retry_after_s=LATER_S) from None
             # The stored response to a request expires after two days; the customer's answer does not.
             known = await feedback.answered(complaint_id, check_id)
             if by_browser and known not in (None, helped):
@@ -139,11 +165,17 @@ def routes(face: Face, feedback: Feedback, page: Page) -> Routes:
                 raise
             heard = HeardFeedback(helped=helped, complaint_id=complaint_id)
             response = repeated(body_of(heard))
-        return to_page(f"/f/{token}") if by_browser else response
+        return to_page(f"/f/{token}{f'?{ADDED}' if line else ''}") if by_browser else response
 
     return to
 
 
+def key_of(check_id: str, helped: Helped, line: str) -> str:
+    """The name of an answer: once however often it is sent, and another one with another line."""
+    told = f"/{sha256(line.encode()).hexdigest()[:32]}" if line else ""
+    return f"{check_id}/{helped}{told}"
+
+
 async def line_of(request: Request) -> str:
     """What the customer wrote with their answer, without what is not seen; raises Rejected(schema_invalid) for too many fields."""
-    return one_line((await fields_of(request, FIELDS_MAX)).get("text", ""))
+    return one_line((await form_of(request, AnswerForm, FIELDS_MAX)).text)

@@ -53,9 +53,10 @@ class Feedback:
     async def answer(
         self, complaint_id: str, check_id: str, helped: Helped, line: str, view: View
     ) -> Decision:
-        """The customer's answer, with a line if it is not empty; raises Rejected(already_answered) if there was one.
+        """The customer's answer, with a line if it is not empty.
 
-        Raises Rejected(link_invalid) if the customer was erased: nobody could be written to; and for a check that was
+        Raises Rejected(already_answered) if there was one, unless a line comes with the same answer that did not come
+        before, and Rejected(too_many_words) for more lines than a day takes. Raises Rejected(link_invalid) if the customer was erased: nobody could be written to; and for a check that was
         given to delight: nothing was to be helped.
         """
         await view.prefetch(
@@ -64,20 +65,39 @@ class Feedback:
         check = await view.get(GivenCheck, check_id)
         if check is not None and check.delight is not None:
             raise Rejected(Reason.LINK_INVALID)
-        answered = await self._answered(complaint_id, check_id, view) is not None
+        answered = await self._answered(complaint_id, check_id, view)
         story = await view.get(Story, complaint_id)
         if story is not None and await self._keys.erased(story.customer_ref, view):
             raise Rejected(Reason.LINK_INVALID)
-        if answered:
-            raise Rejected(Reason.ALREADY_ANSWERED)
+        if answered is not None:
+            if story is None or not line or answered.helped is not helped:
+                raise Rejected(Reason.ALREADY_ANSWERED)
+            await self._takes(answered, line, story, view)
         created: Sequence[Fact] = ()
         sealed = None
         if story is not None and line:
             seals = await self._keys.seals(story.customer_ref, story.site, view)
             created, sealed = seals.created, seals.words.seal("line", line)
-        taken = take_answer(story, complaint_id, check_id, helped, view.now, sealed)
+        taken = take_answer(
+            story,
+            complaint_id,
+            check_id,
+            helped,
+            view.now,
+            sealed,
+            added_line=answered is not None,
+        )
         # The answer is the last fact, which is what is answered with.
         return Decision.of(*created, *await self._told_of(taken, view), taken)
+
+    async def _takes(self, answered: Answer, line: str, story: Story, view: View) -> None:
+        """Raises Rejected if an answer has this line already, or has as many as a day takes."""
+        for one in answered.lines:
+            known = await self._keys.open_words(story.customer_ref, "line", one.line, one.at, view)
+            if known == line:
+                raise Rejected(Reason.ALREADY_ANSWERED)
+        if answered.is_full(view.now):
+            raise Rejected(Reason.TOO_MANY_WORDS)
 
     async def answered(self, complaint_id: str, check_id: str) -> Helped | None:
         """What the customer answered about a check, or on the complaint's page; None if neither. Raises Unavailable."""

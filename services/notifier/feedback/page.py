@@ -23,8 +23,13 @@ _LETTER = (
 <h2>{{ heading }}</h2>
 {% for line in said %}<p>{{ line }}</p>
 {% endfor %}{% if again %}<p><a href="/f/{{ token }}">{{ again }}</a></p>
+{% endif %}{% if added %}<p>{{ say("check.added") }}</p>
 {% endif %}</section>
-{% if asked %}<h2>{{ say("survey.title") }}</h2>
+{% if adds %}<form method="post" action="/f/{{ token }}/{{ helped }}">
+<label for="text">{{ say("check.add") }}</label>
+<input id="text" name="text" maxlength="{{ line_max }}" required value="{{ line }}"{{ amiss("text") }}>
+<button>{{ say("mine.words.send") }}</button></form>
+{% endif %}{% if asked %}<h2>{{ say("survey.title") }}</h2>
 """
     + FORM
     + """{% endif %}{% endif %}{% for block in blocks %}{% if block.KIND == "card" %}<div class="card">
@@ -45,7 +50,7 @@ _LETTER = (
 <button class="yes">{{ say("check.yes") }}</button>
 <button formaction="/f/{{ token }}/partly">{{ say("check.partly") }}</button>
 <button formaction="/f/{{ token }}/no">{{ say("check.no") }}</button></form>
-{% elif line %}<p>{{ say("mine.words.kept") }}</p>
+{% elif line and not adds %}<p>{{ say("mine.words.kept") }}</p>
 <blockquote>{{ line }}</blockquote>
 {% endif %}"""
 )
@@ -88,11 +93,17 @@ class Page:
         self._pages = Pages(letter=_LETTER)
 
     def show(
-        self, shown: Shown, token: str, *, not_taken: Reason | None = None, line: str = ""
+        self,
+        shown: Shown,
+        token: str,
+        *,
+        not_taken: Reason | None = None,
+        line: str = "",
+        added: bool = False,
     ) -> str:
         """The letter as a page: with the question until it is answered, then with what follows from the answer.
 
-        With why an answer was `not_taken`, and the `line` that came with it.
+        With why an answer was `not_taken`, and the `line` that came with it; or that a line was `added`.
         """
         heading, said, again = _answered(shown)
         blocks = shown.letter.blocks
@@ -107,6 +118,8 @@ class Page:
             token=token,
             line=line,
             helped=shown.helped,
+            adds=adds(shown),
+            added=added,
             heading=heading,
             said=said,
             again=again,
@@ -122,10 +135,19 @@ class Page:
         )
 
 
+def adds(shown: Shown) -> bool:
+    """Whether the customer is asked for more: where it did not help enough, we go on."""
+    return shown.asks and shown.helped in (Helped.PARTLY, Helped.NO)
+
+
 def _fault(shown: Shown, reason: Reason, line: str) -> Fault:
     """Why an answer was not taken: there was one before, its line is too long, or no button has that word."""
     words, too_long = partial(say, shown.language), len(line) > LINE_CHARS_MAX
-    if shown.helped is not None and (too_long or reason is Reason.ALREADY_ANSWERED):
+    if reason is Reason.TOO_MANY_WORDS:
+        return Fault(words("mine.fault.too_many_words"), "text" if adds(shown) else "answer")
+    if shown.helped is not None and (
+        (too_long and not adds(shown)) or reason is Reason.ALREADY_ANSWERED
+    ):
         # Without a link to the page of the case: this one may be passed on together with its check.
         return Fault(words("check.heard", answer=words(f"check.{shown.helped}")), "answer")
     if too_long:

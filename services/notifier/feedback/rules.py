@@ -3,24 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
-from typing import ClassVar
+from datetime import datetime, timedelta
+from typing import ClassVar, NamedTuple
 
 from services.notifier.subjects.rules import Story
 from shared.contracts.notifier import (
     FeedbackReceived,
     Helped,
 )
-from shared.kernel import Document, Fold, Slice
+from shared.kernel import Document, Fold, Schema, Slice
+
+#: Lines that a customer may write with their answer about one check in a day: a bound on what a stranger with the link
+#: can write.
+LINES_MAX = 10
+DAY = timedelta(days=1)
+
+
+class Written(NamedTuple):
+    """A line that came with an answer, sealed."""
+
+    line: str
+    at: datetime
 
 
 class Answer(Document):
-    """What the customer answered about a check."""
+    """What the customer answered about a check, and the last lines that they wrote with it."""
 
     KIND: ClassVar[str] = "answer-given"
+    SCHEMA: ClassVar[Schema] = Schema(2)
 
     helped: Helped
     answered_at: datetime | None = None
+    lines: tuple[Written, ...] = ()
+
+    def is_full(self, now: datetime) -> bool:
+        """Whether as many lines were written in a day as may be."""
+        return sum(one.at > now - DAY for one in self.lines) >= LINES_MAX
 
     def promise(self, story: Story) -> datetime | None:
         """By when the customer hears from us if there is more to do; None until complaints has promised it."""
@@ -50,8 +68,13 @@ def take_answer(
     helped: Helped,
     now: datetime,
     line: str | None = None,
+    *,
+    added_line: bool = False,
 ) -> FeedbackReceived:
-    """A FeedbackReceived fact with the customer's answer; `line` is what they wrote with it, sealed."""
+    """A FeedbackReceived fact with the customer's answer; `line` is what they wrote with it, sealed.
+
+    With `added_line` they gave the same answer before.
+    """
     return FeedbackReceived(
         complaint_id=complaint_id,
         check_id=check_id,
@@ -59,12 +82,18 @@ def take_answer(
         answered_at=now,
         site=story.site if story else None,
         line=line,
+        added_line=added_line,
     )
 
 
-def answered(_: Answer | None, fact: FeedbackReceived) -> Answer:
-    """The customer's answer."""
-    return Answer(helped=fact.helped, answered_at=fact.answered_at)
+def answered(before: Answer | None, fact: FeedbackReceived) -> Answer:
+    """The customer's answer, as they gave it first, with one more line if they wrote one."""
+    known = before if before is not None and fact.added_line else None
+    known = known or Answer(helped=fact.helped, answered_at=fact.answered_at)
+    if fact.line is None:
+        return known
+    lines = (*known.lines, Written(fact.line, fact.answered_at))
+    return known.model_copy(update={"lines": lines[-LINES_MAX:]})
 
 
 SLICE = Slice({FeedbackReceived: (Fold(Answer, lambda fact: fact.check_id, answered),)})

@@ -187,7 +187,7 @@ def _notified(
 
 def told_by_answer(fact: FeedbackReceived, giver: Giver) -> Told:
     """The entry that a customer's answer about a check makes for who gave it: thanks, or what else they said."""
-    if fact.helped is Helped.YES:
+    if fact.helped is Helped.YES and not fact.added_line:
         return EmployeeThanked(
             employee_id=giver.employee_id,
             site=giver.site,
@@ -195,11 +195,12 @@ def told_by_answer(fact: FeedbackReceived, giver: Giver) -> Told:
             check_id=fact.check_id,
             noted_at=fact.answered_at,
         )
+    notice = Notice.HELPED_PARTLY if fact.helped is Helped.PARTLY else Notice.HELPED_NOT
     return EmployeeNotified(
         employee_id=giver.employee_id,
         site=giver.site,
         complaint_id=fact.complaint_id,
-        notice=Notice.HELPED_PARTLY if fact.helped is Helped.PARTLY else Notice.HELPED_NOT,
+        notice=Notice.WROTE_MORE if fact.added_line else notice,
         check_id=fact.check_id,
         noted_at=fact.answered_at,
     )
@@ -263,6 +264,13 @@ def wrote(_: Line | None, fact: FeedbackReceived) -> Line:
     return Line(line=fact.line or "", answered_at=fact.answered_at)
 
 
+def written_with(fact: FeedbackReceived) -> str | None:
+    """The id of the line that came with an answer, or was added to it; None if none did."""
+    if fact.line is None:
+        return None
+    return moment_of(fact.check_id, fact.answered_at) if fact.added_line else fact.check_id
+
+
 def wrote_on_page(_: Line | None, fact: ComplaintConfirmed) -> Line:
     """The line that came with a yes on the page of the complaint."""
     return Line(line=fact.line or "", answered_at=fact.confirmed_at)
@@ -271,7 +279,8 @@ def wrote_on_page(_: Line | None, fact: ComplaintConfirmed) -> Line:
 def line_of(entry: Entry) -> str | None:
     """The id of what the customer may have written with an answer; None of what is no answer of theirs."""
     if entry.check_id is not None:
-        return entry.check_id
+        more = entry.notice is Notice.WROTE_MORE
+        return moment_of(entry.check_id, entry.at) if more else entry.check_id
     if entry.complaint_id is None or entry.notice is not None:
         return None
     return moment_of(entry.complaint_id, entry.at)
@@ -301,7 +310,7 @@ SLICE = Slice(
             ),
         ),
         CheckIssued: (Fold(Giver, lambda fact: fact.check_id, gave),),
-        FeedbackReceived: (Fold(Line, lambda fact: fact.check_id if fact.line else None, wrote),),
+        FeedbackReceived: (Fold(Line, written_with, wrote),),
         PraiseReceived: (Fold(Praise, lambda fact: fact.praise_id, praised),),
         EmployeePraised: (Fold(EmployeeInbox, inbox_of, filled),),
         EmployeeThanked: (Fold(EmployeeInbox, inbox_of, filled),),

@@ -61,6 +61,8 @@ from shared.runtime.words import (
 ToMailbox = Callable[[str, Message, str, View], Awaitable[Letter]]
 #: Values that are the link of a letter; none has two.
 LINKS = ("feedback_url", "offer_url", "asking_url", "mine_url")
+#: The tone of letters about what concerns somebody's safety.
+SAFETY = "safety"
 #: Letters that an answer by mail is not taken to: the one goes where the customer is not written to any more, the
 #: other asks for a code on a page.
 UNANSWERED = frozenset({Occasion.CONTACT_CHANGED, Occasion.CONFIRMATION})
@@ -223,6 +225,8 @@ class Letters:
                 values = await self._course.values(message, story, policy, view)
                 link = self._mine(message.complaint_id, message.told_at)
                 survey = await self._survey(message, story, policy, view)
+                if message.occasion is Occasion.THANKED and survey:
+                    link = survey  # a text message has one link, and the case is settled
                 return {**values, "mine_url": link, "survey_url": survey}
 
     async def _survey(self, message: Message, story: Story, policy: Policy, view: View) -> str:
@@ -519,7 +523,7 @@ def common(story: Story, policy: Policy, language: Language) -> dict[str, Says]:
 def gravity_of(story: Story) -> str:
     """How grave a complaint is for the tone of its letters: `safety`, `severe`, or empty."""
     if story.safety or story.category is Category.SAFETY:
-        return "safety"
+        return SAFETY
     return "severe" if story.severity is Severity.SEVERE else ""
 
 

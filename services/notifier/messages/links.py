@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 
 from shared.runtime.privacy.links import (
-    FOLLOWED_FOR,
     SEEN_FOR,
     Tokens,
     check_link,
     code_link,
     offer_link,
+    survey_link,
 )
 
 
@@ -54,12 +54,11 @@ class Links:
 
     def survey(self, complaint_id: str, round_: int, told_at: datetime) -> str:
         """The address of the site's questions after a close of a complaint; good for months."""
-        return self._public_url + self.survey_path(complaint_id, round_, told_at)
+        return survey_link(self._surveys, self._public_url, complaint_id, round_, told_at)
 
     def survey_path(self, complaint_id: str, round_: int, told_at: datetime) -> str:
         """The same without the host, for a form of ours."""
-        claims = {"complaint": complaint_id, "round": str(round_)}
-        return f"/f/survey/{self._surveys.sign(claims, told_at + FOLLOWED_FOR)}"
+        return survey_link(self._surveys, "", complaint_id, round_, told_at)
 
     def read_survey(self, token: str) -> tuple[str, int]:
         """Complaint and round of a survey's token; raises Rejected(link_invalid)."""

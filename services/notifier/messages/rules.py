@@ -3,7 +3,8 @@
 A message is queued, handed to its provider by one process at a time, and ends sent or failed. A crash
 between the provider's yes and our record of it leaves an attempt with an unknown fate. Such an attempt
 is repeated once after a wait, counted, and carries the same id, also towards the provider. If the second
-fate is unknown too, the message has failed and is not sent a third time.
+fate is unknown too, the message has failed and says so, and is not sent a third time; but one about somebody's
+safety goes on by the next channel, because a third copy harms nobody.
 
 A message that cannot be delivered on its channel is followed by one on the policy's next channel. What
 providers report later counts whenever it comes: delivered is delivered, whatever was recorded before.
@@ -63,6 +64,7 @@ GOES_ON_AFTER = frozenset(
         Reason.MAIL_UNAVAILABLE,
         Reason.SMS_UNAVAILABLE,
         Reason.UNKNOWN_PROVIDER,
+        Reason.FATE_UNKNOWN,
     }
 )
 #: Reasons for which we did not try: there is nowhere to write to, or nothing to say any more.
@@ -83,11 +85,8 @@ SUPPRESSES = frozenset(
 )
 #: Reasons that lie with the address: another attempt would fare the same.
 REFUSED_FOR_GOOD = frozenset({Reason.ADDRESS_REFUSED, Reason.NOT_DELIVERED})
-#: Why a message of a channel has failed that its providers do not take.
-UNAVAILABLE = {
-    MessageChannel.EMAIL: Reason.MAIL_UNAVAILABLE,
-    MessageChannel.SMS: Reason.SMS_UNAVAILABLE,
-}
+#: Reasons that say nothing of an attempt whose fate is not known.
+LEAVES_OPEN = SUPPRESSES | {None, Reason.FATE_UNKNOWN}
 #: How much of a delay the jitter takes away at most.
 JITTER = 0.25
 #: As many attempts as a policy allows at most.
@@ -219,9 +218,7 @@ def may_have_arrived(message: Message) -> bool:
     if message.delivered_at is not None or message.state in (State.SENT, State.SAID):
         return True
     # A reason not to write it any more says nothing of the attempt before, whose fate was not known.
-    return any(
-        one.failed_because is None or one.failed_because in SUPPRESSES for one in message.attempts
-    )
+    return any(one.failed_because in LEAVES_OPEN for one in message.attempts)
 
 
 def message_id_of(
@@ -307,13 +304,17 @@ def attempt(
     bounds: Sequence[Bound] = (),
     used: Mapping[str, int] = {},
     provider: str | None = None,
+    channels: Sequence[MessageChannel] = (),
 ) -> Decision:
-    """Decide to take a message in hand: nothing if it is not due, failed if a bound is reached or a repeat was lost."""
+    """Decide to take a message in hand: nothing if it is not due, failed if a bound is reached or a repeat was lost.
+
+    `channels` are as in `lost`.
+    """
     if not due(message, now):
         return Decision()
     if message.state is State.ATTEMPTED and message.repeats_unknown:
         # A process ended in the repeat, so that a third letter might be the third that arrives.
-        return not_sent(message, message_id, UNAVAILABLE[message.channel], None, now)
+        return lost(message, message_id, now, channels)
     if any(used[bound.account] >= bound.ceiling for bound in bounds):
         return not_sent(message, message_id, Reason.TOO_MANY_LETTERS, None, now)
     attempted = MessageAttempted(
@@ -376,14 +377,16 @@ def accepted(
     )
 
 
-def lost(message: Message, message_id: str, now: datetime) -> Decision:
+def lost(
+    message: Message, message_id: str, now: datetime, channels: Sequence[MessageChannel] = ()
+) -> Decision:
     """The attempt's fate is unknown: nothing, so that it is repeated; failed if it was a repeat already.
 
-    It may have arrived, so that no other channel follows.
+    It may have arrived twice, so that another channel follows only where `channels` are given.
     """
     if message.state in FATES or not message.repeats_unknown:
         return Decision()
-    return not_sent(message, message_id, UNAVAILABLE[message.channel], None, now)
+    return not_sent(message, message_id, Reason.FATE_UNKNOWN, None, now, channels=channels)
 
 
 def next_channel(

@@ -17,7 +17,7 @@ from services.notifier.digests.rules import (
     join,
     with_its_messages,
 )
-from services.notifier.messages.letters import Letters
+from services.notifier.messages.letters import SAFETY, Letters, gravity_of
 from services.notifier.messages.rules import (
     PARTS_COME_WITHIN,
     Bound,
@@ -124,7 +124,9 @@ class Sending:
             if message.occasion is Occasion.TOUCHPOINT_ASKED:  # tomorrow it would come too late
                 return not_sent(message, message_id, Reason.ENOUGH_TODAY, None, view.now)
             return await self._joins(message, message_id, letter.recipient, view)
-        return attempt(message, message_id, view.now, bounds, used, letter.provider)
+        again = message.repeats_unknown
+        channels = await self._channels_after_unknown(message, view) if again else ()
+        return attempt(message, message_id, view.now, bounds, used, letter.provider, channels)
 
     async def _take_digest(
         self, message: Message, message_id: str, letter: Letter, view: View
@@ -179,7 +181,8 @@ class Sending:
             case Delivered():
                 return sent(message, message_id, view.now)
             case Unknown():
-                return lost(message, message_id, view.now)
+                channels = await self._channels_after_unknown(message, view)
+                return lost(message, message_id, view.now, channels)
             case Later(reason, after):
                 policy, _ = await self._policies.at(message.site, view)
                 channels = await self.channels(message, view)
@@ -203,6 +206,8 @@ class Sending:
                 MessageSent | MessageDelayed | MessageFailed | MessageDelivered | MessageBounced,
             )
             goes_on = isinstance(fact, MessageFailed | MessageBounced) and fact.next_channel
+            if goes_on and isinstance(fact, MessageFailed) and fact.reason is Reason.FATE_UNKNOWN:
+                MESSAGES.labels(fact.occasion, "repeated_unknown").inc()  # it may come by both
             fate = "elsewhere" if goes_on else fact.TYPE.split(".")[2]
             if isinstance(fact, MessageFailed) and fact.reason in NOT_LACKED:
                 fate = "not_lacked"  # nobody is woken about it
@@ -229,7 +234,9 @@ class Sending:
         if not (await _wanted(one, view)).wants(one.occasion):
             raise Rejected(Reason.NOT_WANTED)
         try:
-            part = one.model_copy(update={"language": digest.language})
+            # Links are as old as the digest, so that those to one page are the same.
+            now = {"language": digest.language, "due_at": digest.told_at}
+            part = one.model_copy(update=now)
             return await self._letters.part(part, view)
         except Unavailable as missing:
             if missing.reason in PARTS and view.now - one.queued_at > PARTS_COME_WITHIN:
@@ -276,6 +283,17 @@ class Sending:
         except Rejected:
             return ()
         return (await _wanted(message, view)).channels(policy.notify.channels)
+
+    async def _channels_after_unknown(
+        self, message: Message, view: View
+    ) -> Sequence[MessageChannel]:
+        """The channels by which a message goes on that may have arrived twice; none unless somebody's safety is concerned."""
+        if message.mailbox is None:
+            story = await view.get(Story, message.complaint_id)
+            grave = story is not None and gravity_of(story) == SAFETY
+            if not grave or message.occasion not in CRITICAL or message.occasion is Occasion.DIGEST:
+                return ()
+        return await self.channels(message, view)
 
     async def _as_wanted(self, message: Message, view: View) -> Message:
         """The message in the language that the customer wants.

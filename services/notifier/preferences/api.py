@@ -8,7 +8,8 @@ from __future__ import annotations
 import secrets
 from collections.abc import Awaitable, Callable
 from datetime import datetime, time
-from typing import Annotated, ClassVar, TypeVar
+from enum import StrEnum
+from typing import Annotated, Any, ClassVar, TypeVar
 
 from fastapi import Request, Response
 from fastapi.responses import HTMLResponse
@@ -31,7 +32,7 @@ from shared.runtime.faults import Rejected
 from shared.runtime.http.answers import Answer, body_of, tag_of, to_page
 from shared.runtime.http.auth import Kind, Principal
 from shared.runtime.http.face import Face
-from shared.runtime.http.inputs import fields_of
+from shared.runtime.http.inputs import form_of
 from shared.runtime.http.pages import PAGE_HEADERS, Fault, wants_page
 from shared.runtime.http.routes import IF_MATCH, Ask, Identifier, Routes, Token
 from shared.runtime.words import say
@@ -40,18 +41,75 @@ from shared.runtime.words import say
 FIELDS_MAX = 10
 #: The longest name of a request, which the page makes.
 ONCE_CHARS_MAX = 64
+#: A time of day as browsers send it, or nothing.
+CLOCK_PATTERN = r"^([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?$|^$"
 
 
-class Form(BaseModel):
-    """What the page's form says; a field that is not there is empty."""
+def _one_of(choices: type[StrEnum]) -> dict[str, Any]:
+    """The schema of a field that is chosen from a list, or empty."""
+    return {"enum": ["", *choices]}
 
-    once: str = ""
-    tells: str = ""
-    channel: str = ""
-    language: str = ""
-    starts: str = ""
-    ends: str = ""
-    timezone: str = ""
+
+class PreferencesForm(BaseModel):
+    """How a customer wants to be told; a field that is empty, or not there, is as the site has it."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "once": "kZ2v6rQ1xY8bN4mT0cLwEg",
+                    "tells": "no_reminders",
+                    "channel": "sms",
+                    "language": "en",
+                    "starts": "21:00",
+                    "ends": "08:00",
+                    "timezone": "Europe/Oslo",
+                }
+            ]
+        }
+    )
+
+    once: Annotated[
+        str,
+        Field(
+            description="Names the request: what is sent twice under one name changes nothing the second time.",
+            json_schema_extra={"maxLength": ONCE_CHARS_MAX},
+        ),
+    ] = ""
+    tells: Annotated[
+        str, Field(description="What they want to be told of.", json_schema_extra=_one_of(Tells))
+    ] = ""
+    channel: Annotated[
+        str,
+        Field(
+            description="The channel that they want first, one that reaches them.",
+            json_schema_extra=_one_of(MessageChannel),
+        ),
+    ] = ""
+    language: Annotated[
+        str, Field(description="Language of messages.", json_schema_extra=_one_of(Language))
+    ] = ""
+    starts: Annotated[
+        str,
+        Field(
+            description="Local time from which messages wait, with `ends`.",
+            json_schema_extra={"pattern": CLOCK_PATTERN},
+        ),
+    ] = ""
+    ends: Annotated[
+        str,
+        Field(
+            description="Local time until which messages wait, with `starts`.",
+            json_schema_extra={"pattern": CLOCK_PATTERN},
+        ),
+    ] = ""
+    timezone: Annotated[
+        str,
+        Field(
+            description="Where the customer's clock is, by its IANA name.",
+            json_schema_extra={"maxLength": 64},
+        ),
+    ] = ""
 
 
 #: Who writes down what a customer told their site.
@@ -145,7 +203,7 @@ def routes(face: Face, wishes: Wishes, page: PreferencesPage) -> Routes:
         body = page.show(found, token, secrets.token_urlsafe(16), saved=saved)
         return HTMLResponse(body, headers=PAGE_HEADERS)
 
-    async def not_taken(token: str, wrong: str, form: Form) -> Response:
+    async def not_taken(token: str, wrong: str, form: PreferencesForm) -> Response:
         """The page with a fault at a field, and with what was typed."""
         found = await wishes.shown(token, face.view())
         faults = [Fault(say(found.language, f"preferences.fault.{wrong}"), wrong)]
@@ -178,11 +236,17 @@ def routes(face: Face, wishes: Wishes, page: PreferencesPage) -> Routes:
         """Redirects to the page whoever opens the address that a mail program posts to."""
         return to_page(f"/p/{token}")
 
-    @to.link("POST", "/p/{token}", refuses=(Reason.UNKNOWN_SITE,), response_class=HTMLResponse)
+    @to.link(
+        "POST",
+        "/p/{token}",
+        refuses=(Reason.UNKNOWN_SITE,),
+        response_class=HTMLResponse,
+        form=PreferencesForm,
+    )
     async def change_preferences(token: Token, request: Request) -> Response:
         """Change them; the answer is the page, for a browser by a redirect. They hold for messages that wait, too."""
         complaint_id = await checked(token, request)
-        form = await form_of(request)
+        form = await form_of(request, PreferencesForm, FIELDS_MAX)
         try:
             wanted = preferences_of(form)
             if wanted.channel not in (None, *(await wishes.shown(token, face.view())).channels):
@@ -212,7 +276,9 @@ def routes(face: Face, wishes: Wishes, page: PreferencesPage) -> Routes:
         async def decide(view: View) -> Decision:
             return await wishes.unsubscribe(token, view)
 
-        await write(complaint_id, "unsubscribe", secrets.token_urlsafe(16), Form(), decide)
+        await write(
+            complaint_id, "unsubscribe", secrets.token_urlsafe(16), PreferencesForm(), decide
+        )
         return await shown(token, saved=True)
 
     _of_site(to, wishes)
@@ -266,7 +332,7 @@ def _of_site(to: Routes, wishes: Wishes) -> None:
         return change(customer_ref, who.site, wanted, BY_SITE[who.kind], ask.view.now)
 
 
-def preferences_of(form: Form) -> Preferences:
+def preferences_of(form: PreferencesForm) -> Preferences:
     """What a form asks for; what is empty is as the site has it. Raises WrongField."""
     return Preferences(
         tells=_value("tells", Tells, form.tells) or Tells.EVERYTHING,
@@ -296,8 +362,3 @@ def _quiet(starts: str, ends: str) -> QuietHours | None:
     if end is None or end.tzinfo is not None or end == begin:
         raise WrongField("ends")
     return QuietHours(starts=begin, ends=end)
-
-
-async def form_of(request: Request) -> Form:
-    """The form that a browser sends; raises Rejected(schema_invalid) for one with too many fields."""
-    return Form(**await fields_of(request, FIELDS_MAX))

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from fastapi import Request, Response
 from fastapi.responses import HTMLResponse
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from services.notifier.survey.handlers import Surveys
 from services.notifier.survey.page import SurveyPage
@@ -28,6 +28,23 @@ from shared.runtime.http.routes import Routes, Token
 
 #: A site asks three questions at most; whoever sends more fields is no browser.
 FIELDS_MAX = 10
+
+
+class SurveyForm(BaseModel):
+    """What a customer chose: a field for each question of the site's policy, by the question's id."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "maxProperties": FIELDS_MAX,
+            "properties": {},
+            "additionalProperties": {
+                "type": "string",
+                "maxLength": 2,
+                "description": "The score on the question's scale; of yes and no, 1 and 0.",
+            },
+            "examples": [{"ease": "4", "come-again": "1"}],
+        }
+    )
 
 
 class GivenScores(BaseModel):
@@ -61,7 +78,11 @@ def routes(face: Face, surveys: Surveys, page: SurveyPage) -> Routes:
         return await shown(token, {})
 
     @to.link(
-        "POST", "/f/survey/{token}", refuses=(Reason.UNKNOWN_SITE,), response_class=HTMLResponse
+        "POST",
+        "/f/survey/{token}",
+        refuses=(Reason.UNKNOWN_SITE,),
+        response_class=HTMLResponse,
+        form=SurveyForm,
     )
     async def answer_survey(token: Token, request: Request) -> Response:
         """The customer's answers, one field for each question; the answer is the page, for a browser by a redirect.

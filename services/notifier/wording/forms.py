@@ -29,6 +29,11 @@ def as_text(letter: Outline) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
+def chars_of(letter: Outline) -> int:
+    """The characters of what a letter says as plain text, beside its subject."""
+    return sum(len(line) + 1 for block in letter.blocks for line in _lines(block))
+
+
 def _lines(block: Block) -> Iterator[str]:
     match block:
         case Text(sentences):

@@ -106,7 +106,9 @@ def _promise_broken(words: Words, told: Told) -> Iterator[str]:
 
 
 def _thanked(words: Words, told: Told) -> Iterator[str]:
+    """That it is settled, and the site's questions, to which its link leads then."""
     yield words(f"letter.thanked.{'grave' if told['gravity'] else 'plain'}")
+    yield words("letter.survey.ask") if told["survey_url"] else ""
 
 
 def _closed(words: Words, told: Told) -> Iterator[str]:

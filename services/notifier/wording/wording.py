@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from services.notifier.wording.blocks import Block, Card, Heading, Link, Outline
-from services.notifier.wording.forms import HtmlForm, as_text, pictures
-from services.notifier.wording.occasions import OCCASIONS, TO_STAFF, subject
+from services.notifier.wording.blocks import Block, Card, Heading, Items, Link, Outline
+from services.notifier.wording.forms import HtmlForm, as_text, chars_of, pictures
+from services.notifier.wording.occasions import OCCASIONS, TO_STAFF, Words, subject
 from services.notifier.wording.short import short
 from shared.contracts.names import composed
 from shared.contracts.notifier import Occasion
@@ -28,6 +28,12 @@ _UNBROKEN = "\u00a0\u202f"
 _NOTHING = "\ue000"
 #: Longer strings are not used as a greeting.
 NAME_CHARS_MAX = 40
+#: Messages that a digest says in full, and how many characters of text they have together at most. Each of the others
+#: is a line above the link that shows all of it: the whole is read on a phone, and mail programs cut off longer ones
+#: (Gmail's at 102 KB of HTML).
+IN_FULL_MAX, IN_FULL_CHARS_MAX = 10, 8_000
+#: Characters of a line about one of the others.
+LINE_CHARS_MAX = 200
 #: Characters of a given name that are looked at.
 NAME_LOOK_MAX = 400
 #: A signed link is the longest value there is.
@@ -169,12 +175,58 @@ class Wording:
             greeting="" if staff else greeting,
             blocks=(
                 *OCCASIONS[occasion](words, told),
-                *(block for part in parts for block in _as_part(part)),
+                *(_together(parts, words) if parts else ()),
             ),
             closing=() if staff else closing,
             foot=foot,
             short=short(occasion, words, told, tuple(part.subject for part in parts)),
         )
+
+
+def _together(parts: Sequence[Outline], words: Words) -> Iterator[Block]:
+    """What a digest holds, in the order of its messages: as much in full as it has room for, then a line for each of the others."""
+    in_full = _in_full(parts)
+    for place in sorted(in_full):
+        yield from _as_part(parts[place])
+    if len(in_full) == len(parts):
+        return
+    yield Heading(words("letter.digest.more"))
+    by_link: dict[str, list[Outline]] = {}
+    for place, part in enumerate(parts):
+        if place not in in_full:
+            link = _link_of(part)
+            by_link.setdefault(link.url if link is not None else "", []).append(part)
+    for letters in by_link.values():
+        yield Items([_as_line(one) for one in letters])
+        link = _link_of(letters[0])
+        if link is not None:
+            yield Link(words("letter.digest.all"), link.button, link.url)
+
+
+def _in_full(parts: Sequence[Outline]) -> set[int]:
+    """The places of the messages that are said in full: those that no link shows before others."""
+    found: set[int] = set()
+    chars = 0
+    for place in sorted(range(len(parts)), key=lambda one: _link_of(parts[one]) is not None):
+        chars += chars_of(parts[place])
+        if len(found) == IN_FULL_MAX or chars > IN_FULL_CHARS_MAX:
+            break
+        found.add(place)
+    return found
+
+
+def _link_of(letter: Outline) -> Link | None:
+    """The link of a letter to the page that shows all of it: of the case before any other; None if it has none."""
+    links = [block for block in letter.blocks if isinstance(block, Link)]
+    to_case = [link for link in links if link.button == say(letter.language, "letter.open")]
+    return next(iter(to_case or links), None)
+
+
+def _as_line(letter: Outline) -> str:
+    """A letter as one line: its subject, and its code, without which nothing can be done."""
+    card = next((block for block in letter.blocks if isinstance(block, Card) and block.code), None)
+    code = f" ({card.code_label}: {card.code})" if card is not None else ""
+    return letter.subject[: LINE_CHARS_MAX - len(code)] + code
 
 
 def _as_part(letter: Outline) -> Sequence[Block]:

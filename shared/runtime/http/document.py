@@ -115,7 +115,6 @@ class Described(FastAPI):
         for name in ("HTTPValidationError", "ValidationError"):
             schemas.pop(name, None)
         schemas.update(_problem_schemas())
-        components["schemas"] = dict(sorted(schemas.items()))
         components["headers"] = HEADERS
         components["securitySchemes"] = {"Bearer": BEARER}
         told: set[Reason] = set()
@@ -126,17 +125,27 @@ class Described(FastAPI):
                 _describe(route, document["paths"][route.path_format][method.lower()])
                 told |= route.refuses
                 shown.update(model for models in route.answers.values() for model in models)
+                schemas.update(_form_schema(route))
         for model in shown:
             # Set again, because FastAPI drops the nulls of examples.
             extra = model.model_config.get("json_schema_extra")
             if isinstance(extra, dict):
                 schemas[model.__name__].update(extra)
+        components["schemas"] = dict(sorted(schemas.items()))
         components["examples"] = {
             reason.value: {"summary": reason.meaning, "value": _example(reason)}
             for reason in Reason
             if reason in told
         }
         return document
+
+
+def _form_schema(route: Route) -> dict[str, Any]:
+    """The schema of the form that a route takes by its name, which FastAPI does not see; empty if it takes none."""
+    if route.form is None:
+        return {}
+    schema = route.form.model_json_schema(ref_template="#/components/schemas/{model}")
+    return {**schema.pop("$defs", {}), route.form.__name__: schema}
 
 
 def _problem_schemas() -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from inspect import Parameter
-from typing import Any, get_args, get_origin
+from typing import Any, TypeVar, get_args, get_origin
 from urllib.parse import parse_qs
 
 from fastapi.exceptions import RequestValidationError
@@ -22,6 +22,7 @@ from shared.runtime.faults import Rejected
 
 #: Headers that are lists, which several lines may hold (RFC 9110, 5.3), and one of which no two can be right.
 MAY_REPEAT = ("If-None-Match", "Last-Event-ID")
+F = TypeVar("F", bound=BaseModel)
 
 
 class Inputs:
@@ -91,9 +92,14 @@ def _found(request: Request, place: str, alias: str) -> list[str]:
     return (request.headers if place == "header" else request.query_params).getlist(alias)
 
 
-async def fields_of(request: Request, fields_max: int) -> dict[str, str]:
-    """The first value of each field of a form that a browser sends; raises Rejected(schema_invalid) for too many fields."""
-    return {name: values[0] for name, values in (await values_of(request, fields_max)).items()}
+async def form_of(request: Request, form: type[F], fields_max: int) -> F:
+    """The form that a browser sends: of each field the first value, and what is no field of it is left out.
+
+    What a field may say is for the route to judge, which shows its page again. Raises Rejected(schema_invalid) for too
+    many fields.
+    """
+    found = await values_of(request, fields_max)
+    return form(**{name: found[name][0] for name in form.model_fields if name in found})
 
 
 async def values_of(request: Request, fields_max: int) -> dict[str, list[str]]:

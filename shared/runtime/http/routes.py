@@ -191,6 +191,7 @@ class Route(APIRoute):
         hidden: bool = False,
         by_itself: bool = False,
         takes: type[BaseModel] | None = None,
+        form: type[BaseModel] | None = None,
         or_page: bool = False,
         or_table: bool = False,
         public: bool = False,
@@ -204,6 +205,7 @@ class Route(APIRoute):
         self.kinds = frozenset(kinds)
         self.answers = forms
         self.examples = examples
+        self.form = form
         self.writes = writes
         self.answers_pages = answers_pages
         self.or_page = or_page
@@ -232,7 +234,7 @@ class Route(APIRoute):
                 status: {"model": _either(models)} for status, models in forms.items() if models
             },
             include_in_schema=not hidden,
-            openapi_extra={"requestBody": _as_json(takes)} if takes is not None else None,
+            openapi_extra=_body_of(takes, form),
             **named,  # type: ignore[arg-type]  # one name, if any
         )
         if by_itself:
@@ -247,14 +249,17 @@ class Route(APIRoute):
         return super().matches(scope)
 
 
-def _as_json(model: type[BaseModel]) -> dict[str, Any]:
-    """A body in JSON; another route describes the model.
+def _body_of(takes: type[BaseModel] | None, form: type[BaseModel] | None) -> dict[str, Any] | None:
+    """The body that a route reads itself: in JSON, whose model another route describes, or else a page's form.
 
-    The form of our own page is not described: for a body in two forms generators make clients that do
-    not work.
+    Of a body in two forms generators make clients that do not work.
     """
+    model = takes or form
+    if model is None:
+        return None
     schema = {"$ref": f"#/components/schemas/{model.__name__}"}
-    return {"required": True, "content": {JSON: {"schema": schema}}}
+    content = {JSON if takes is not None else FORM: {"schema": schema}}
+    return {"requestBody": {"required": takes is not None, "content": content}}
 
 
 def _either(models: tuple[type[BaseModel], ...]) -> Any:  # a union made at run time has no type
@@ -521,12 +526,13 @@ class Routes(APIRouter):
         response_class: type[Response] | None = None,
         hidden: bool = False,
         takes: type[BaseModel] | None = None,
+        form: type[BaseModel] | None = None,
         or_page: bool = False,
     ) -> Callable[[D], D]:
         """A route behind a customer's link: its token says who asks, and the function answers.
 
-        A browser's POST is answered with a redirect to the page. `takes` is the body that the function
-        reads itself, as JSON and as a form. With `or_page` it answers 200 with a page as well.
+        A browser's POST is answered with a redirect to the page. `takes` is the body that the function reads
+        itself, as JSON and as a form, and `form` one that it reads as a form alone (`form_of`). With `or_page` it answers 200 with a page as well.
         """
 
         def add(answers_with: D) -> D:
@@ -543,6 +549,7 @@ class Routes(APIRouter):
                     response_class=response_class,
                     hidden=hidden,
                     takes=takes,
+                    form=form,
                     or_page=or_page,
                 )
             )

@@ -184,6 +184,14 @@ def mine_link(mine: Tokens, base_url: str, complaint_id: str, told_at: datetime)
     return f"{base_url.rstrip('/')}/m/{token}"
 
 
+def survey_link(
+    surveys: Tokens, base_url: str, complaint_id: str, round_: int, told_at: datetime
+) -> str:
+    """The address of the site's questions after a close of a complaint, in the notifier; complaints links to it as well."""
+    claims = {"complaint": complaint_id, "round": str(round_)}
+    return f"{base_url.rstrip('/')}/f/survey/{surveys.sign(claims, told_at + FOLLOWED_FOR)}"
+
+
 def preferences_link(
     preferences: Tokens, base_url: str, complaint_id: str, told_at: datetime
 ) -> str:
