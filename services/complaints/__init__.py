@@ -3,7 +3,8 @@
 owns      recovery.complaints.v1, recovery.vault.v1; the life of a complaint
 consumes  recovery.intake.v1 (complaint: raised; customer: described, purchased; disruption: announced; touchpoint: passed),
           recovery.compensation.v1 (check: issued, voided, expired, suspended, resumed; redemption: captured,
-          rolledback; offer: made, chosen, lapsed; complaint: logged; shift: started, ended),
+          rolledback; offer: made, chosen, lapsed; complaint: logged; shift: started, ended;
+          incident: opened, closed),
           recovery.notifier.v1 (feedback: received; message: sent, failed, said; preferences: changed),
           recovery.vault.v1 (customer-key: created, destroyed),
           recovery.policy.v1 (policy: published), recovery.roster.v1 (employee: listed),

@@ -57,7 +57,7 @@ from services.complaints.queue import api as queue_api
 from services.complaints.queue.handlers import Queue
 from services.complaints.selfservice import api as selfservice_api
 from services.complaints.selfservice import rules as selfservice_rules
-from services.complaints.selfservice.handlers import SelfService
+from services.complaints.selfservice.handlers import CheckPage, SelfService, SurveyPage
 from services.complaints.selfservice.page import Page
 from services.complaints.settings import Settings
 from services.complaints.stream import inboxes
@@ -89,7 +89,8 @@ from shared.runtime.kafka.tail import tail
 from shared.runtime.kafka.watch import nothing_before, settled_to_the_end, with_key
 from shared.runtime.policies import POLICY_FOLDS
 from shared.runtime.privacy.keys import KEY_FOLDS, CustomerKey, stands
-from shared.runtime.privacy.links import FEEDBACK, MINE, Tokens, check_link
+from shared.runtime.privacy.links import FEEDBACK, MINE, SURVEY, Tokens, check_link, survey_link
+from shared.runtime.privacy.seal import Vault
 from shared.runtime.roster import still_employed
 from shared.runtime.service import App, Runtime, utc_now
 
@@ -146,6 +147,13 @@ def triage_of(settings: Settings) -> Triage:
     return Triage(Languages(), load_lexicon(settings.lexicon or SHIPPED), model)
 
 
+def answers_at(url: str, vault: Vault, now: Callable[[], datetime]) -> tuple[CheckPage, SurveyPage]:
+    """The addresses of the notifier's pages on which a customer says whether a check helped, and how it was handled."""
+    answers = Tokens(vault.derive(FEEDBACK), FEEDBACK, now)
+    surveys = Tokens(vault.derive(SURVEY), SURVEY, now)
+    return partial(check_link, answers, url), partial(survey_link, surveys, url)
+
+
 def build(
     settings: Settings,
     *,
@@ -171,9 +179,10 @@ def build(
     backups_kept = timedelta(days=settings.backups_kept_days)
     links = Tokens(parts.vault.derive(MINE), MINE, now)
     timelines, exports = Timelines(parts.vault), Exports(parts.vault, profiles)
-    answers = Tokens(parts.vault.derive(FEEDBACK), FEEDBACK, now)
-    check_page = partial(check_link, answers, settings.answers_url)
-    selfservice = SelfService(parts.vault, triage, links, check_page, timelines, exports)
+    check_page, survey_page = answers_at(settings.answers_url, parts.vault, now)
+    selfservice = SelfService(
+        parts.vault, triage, links, check_page, survey_page, timelines, exports
+    )
     touchpoints = Touchpoints(parts.vault, triage, profiles, intake, links, now)
     limits = Limits(settings.forms, now)
     door = Door(intake, selfservice, links, limits, settings.client_address_header)

@@ -17,6 +17,8 @@ from shared.contracts.compensation import (
     CheckSuspended,
     CheckVoided,
     ComplaintLogged,
+    IncidentClosed,
+    IncidentOpened,
     OfferChosen,
     OfferLapsed,
     OfferMade,
@@ -98,6 +100,8 @@ def inboxes(
                 *(Handler(fact) for fact in TOLD),
                 Handler(ShiftStarted),
                 Handler(ShiftEnded),
+                Handler(IncidentOpened),
+                Handler(IncidentClosed),
                 Handler(
                     ComplaintLogged,
                     deciding(

@@ -630,7 +630,7 @@ class Incidents(Part):
     )
     words: Annotated[dict[Category, Prepared], Field(max_length=32)] = Field(
         {},
-        description="What the site says of an incident, by category and language: in letters to whom it affects, and to everybody at `/incidents/<site>.json`. Of a category without words no letter goes.",
+        description="What the site says of an incident, by category and language: in letters to whom it affects, on the pages of complaints of the category while the incident stands, and to everybody at `/incidents/<site>.json`. Of a category without words no letter goes.",
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from jsonschema import Draft202012Validator
 from pydantic_core import from_json
 
 from services.compensation.redemptions.tries import TRIES_MAX
@@ -18,6 +19,7 @@ from shared.contracts.reasons import Reason
 from shared.runtime.faults import Rejected
 from shared.runtime.http.document import HEADERS
 from shared.runtime.http.face import BODY_BYTES_MAX
+from shared.runtime.http.routes import FORM
 from shared.runtime.privacy.links import PREFERENCES, Tokens
 from shared.testing.builders import record
 from tests.suites.described import document, heard, operations, undescribed
@@ -432,3 +434,45 @@ async def test_a_header_is_described_once_and_none_for_nothing(aboard: Aboard):
     }
     assert named == set(HEADERS)
     assert all(whole["components"]["headers"] == HEADERS for whole in described)
+
+
+#: Forms that are a button alone.
+BUTTONS = {"/s/{token}", "/p/{token}/unsubscribe"}
+#: Taken as JSON as well: of a body in two forms generators make broken clients, so that the text names the field.
+BOTH = "/o/{token}"
+#: What a field may say: text of this length, of this form, or one of these.
+BOUNDS = {"maxLength", "pattern", "enum"}
+
+
+async def test_what_the_forms_of_pages_send_is_described_with_its_bounds(tmp_path: Path):
+    aboard = await Aboard(tmp_path).begin()
+    links = [
+        one
+        for one in operations(aboard)
+        if one.method == "POST" and not one.path.startswith("/v1/") and one.path not in BUTTONS
+    ]
+    assert len(links) >= 10
+    for one in links:
+        whole = document(aboard, one.service)
+        body = whole["paths"][one.path]["post"]["requestBody"]
+        if one.path == BOTH:
+            assert "`item`" in whole["paths"][one.path]["post"]["description"]
+            continue
+        name = body["content"][FORM]["schema"]["$ref"].rpartition("/")[2]
+        form = whole["components"]["schemas"][name]
+        fields = form["properties"] or {"": form["additionalProperties"]}
+        for field in fields.values():
+            assert field["description"], one
+            assert BOUNDS & field.keys(), (one, field)
+        Draft202012Validator.check_schema(form)
+        for example in form["examples"]:
+            Draft202012Validator(form).validate(example)
+
+
+async def test_the_open_form_sends_what_its_description_says(tmp_path: Path):
+    aboard = await Aboard(tmp_path).begin()
+    async with aboard.http("complaints", "") as anybody:
+        page = (await anybody.get(f"/c/{SITE}")).text
+    sent = set(re.findall(r'<(?:input|textarea|select)[^>]* name="([a-z]+)"', page))
+    schemas = document(aboard, "complaints")["components"]["schemas"]
+    assert sent == schemas["ComplaintForm"]["properties"].keys()

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
+from services.complaints.selfservice.rules import (
+    StandingIncident,
+    incident_closed,
+    incident_opened,
+)
 from services.notifier.incidents.rules import SiteIncident
-from shared.contracts.compensation import IncidentOpened
+from shared.contracts.compensation import IncidentClosed, IncidentOpened
 from shared.contracts.complaints import Category
 from shared.contracts.intake import Contact, MessageChannel
 from shared.contracts.notifier import Occasion
 from shared.contracts.policy import Policy
 from shared.contracts.reasons import Reason
 from shared.runtime.faults import Unavailable
+from shared.runtime.privacy.links import MINE, Tokens
 from shared.testing.builders import record
+from shared.testing.clock import START
 from tests.suites.services import SITE, Aboard, demo_policy
 from tests.unit.test_compensation_incidents import changed, complaints, the_incident
 from tests.unit.test_lifecycle import do
@@ -247,3 +255,61 @@ def test_words_are_in_every_language_of_the_site_and_short(words: dict[str, Any]
 def test_an_incident_is_a_document_without_anybody():
     fields = set(SiteIncident.model_fields)
     assert not fields & {"customers", "complaint_ids", "employee_id", "customer_ref"}
+
+
+# ---- the page of a complaint ---------------------------------------------------------------------
+
+
+async def mine(aboard: Aboard, complaint_id: str, what: str = "") -> str:
+    """The page of a complaint, as its customer sees it."""
+    links = Tokens(aboard.apps["complaints"].parts.vault.derive(MINE), MINE, aboard.clock)
+    token = links.sign({"complaint": complaint_id}, aboard.clock() + timedelta(days=1))
+    async with aboard.http("complaints", "") as customer:
+        page = await customer.get(f"/m/{token}{what}")
+    assert page.status_code == 200
+    return str(page.text)
+
+
+@pytest.mark.parametrize("what", ["", "/thanks?language=en"])
+async def test_the_words_are_on_the_page_also_of_who_left_no_address(crowd: Aboard, what: str):
+    """No employee has to find them: whoever cannot be written to reads them here alone."""
+    names = await many(crowd, 2)
+    assert WORDS["en"] not in await mine(crowd, names[0], what)
+    (nobody,) = await many(crowd, 1, 2, contact=None)
+    assert WORDS["en"] in await mine(crowd, nobody, what)
+    assert WORDS["en"] in await mine(crowd, names[0], what)
+    await act(crowd, "close")
+    assert WORDS["en"] not in await mine(crowd, nobody, what)
+
+
+async def test_what_is_about_something_else_or_is_over_has_no_words(crowd: Aboard):
+    names = await many(crowd)
+    (other,) = await many(crowd, 1, 3, text="The music was loud all night.")
+    assert WORDS["en"] not in await mine(crowd, other)
+    await do(crowd, names[0], "withdraw")
+    assert WORDS["en"] not in await mine(crowd, names[0])
+
+
+def test_incidents_are_known_the_same_in_whatever_order_their_topics_come():
+    first = {"incident_id": "in-1", "site": SITE, "reason": Category.FOOD}
+    second = {**first, "incident_id": "in-2"}
+    began = {
+        "item": "x",
+        "budget_minor": 1,
+        "currency": "NOK",
+        "complaint_ids": (),
+        "policy_version": 1,
+    }
+    a = IncidentOpened(**first, **began, opened_at=START)
+    b = IncidentOpened(**second, **began, opened_at=START + timedelta(hours=2))
+    end = IncidentClosed(**first, employee_id="e-1", closed_at=START + timedelta(hours=1))
+    for order in ((a, end, b), (a, b, end), (b, a, end)):
+        known: StandingIncident | None = None
+        for fact in order:
+            known = (
+                incident_opened(known, fact)
+                if isinstance(fact, IncidentOpened)
+                else incident_closed(known, fact)
+            )
+        assert known is not None
+        assert (known.incident_id, known.over) == ("in-2", False)

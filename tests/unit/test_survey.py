@@ -5,20 +5,24 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
 from services.notifier.survey.rules import WrongScores, scores_of
 from shared.contracts.complaints import Language
+from shared.contracts.intake import Contact, MessageChannel
 from shared.contracts.notifier import SurveyAnswered
 from shared.contracts.policy import Policy, Scale, SurveyQuestion
 from shared.contracts.reasons import Reason
+from shared.runtime.words import say
 from tests.suites.services import SITE, Aboard, demo_policy
 from tests.unit.test_compensation_incidents import changed
 from tests.unit.test_erasure import erase, ref_of
 from tests.unit.test_lifecycle import do
 from tests.unit.test_occasions import answers, english, last, link_in, settled
+from tests.unit.test_receipts import policy_of as with_sms
 
 BROWSER = {"Accept": "text/html"}
 
@@ -177,6 +181,38 @@ async def test_what_is_no_answer_is_asked_for_again_and_thanked_for_once_there_i
         after = await customer.post(survey, headers=headers, **sent)
     assert (after.status_code, "Thank you for your answers!" in after.text) == (200, True)
     assert "Error" not in after.text
+    assert await said(aboard) == [(0, "ease", 4)]
+
+
+async def test_who_has_a_telephone_alone_is_asked_too(tmp_path: Path):
+    policy = with_sms(channels=(MessageChannel.SMS,))
+    aboard = await Aboard(tmp_path, policy).begin()
+    number = Contact(name="Kari", phone="+4791234567")
+    told = {"contact": number, "language": "en", "text": "The soup was a bit salty."}
+    settles, is_silent = [
+        await aboard.raise_complaint(one, customer=f"guest-{one}", **told) for one in range(2)
+    ]
+    await settled(aboard)
+    for one in (is_silent, settles):
+        await do(aboard, one, "claim")
+        await do(aboard, one, "resolve", outcome="fixed")
+        await settled(aboard)
+    async with aboard.http("complaints", "") as customer:
+        # After a yes the text message leads to the questions.
+        mine = urlsplit(aboard.phone.letters[-1].link).path
+        await customer.post(f"{mine}/helped", data={"action": "yes"})
+        await settled(aboard)
+        thanks = aboard.phone.letters[-1]
+        assert say(Language.EN, "letter.survey.ask") in thanks.short
+        assert (await page(aboard, urlsplit(thanks.link).path)).status_code == 200
+        # After silence it leads to the page of the case, and that to the questions.
+        aboard.clock.advance(aboard.policy.close_after)
+        await aboard.ring("complaints")
+        await settled(aboard)
+        closed = aboard.phone.letters[-1]
+        shown = await customer.get(urlsplit(closed.link).path, headers=BROWSER)
+    (survey,) = re.findall(r'href="https?://[^"/]+(/f/survey/[^"]+)"', shown.text)
+    assert (await send(aboard, survey, ease="4")).status_code == 303
     assert await said(aboard) == [(0, "ease", 4)]
 
 

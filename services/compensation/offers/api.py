@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from inspect import Parameter
 from typing import Annotated, ClassVar
-from urllib.parse import parse_qs
 
 from fastapi import Request, Response
 from fastapi.responses import HTMLResponse
@@ -39,7 +38,7 @@ from shared.runtime.faults import Rejected
 from shared.runtime.http.answers import Answer, body_of, repeated, to_page
 from shared.runtime.http.auth import EMPLOYEE, Kind, Principal
 from shared.runtime.http.face import Face, Written
-from shared.runtime.http.inputs import Inputs
+from shared.runtime.http.inputs import Inputs, values_of
 from shared.runtime.http.pages import PAGE_HEADERS, Addressee, wants_json, wants_page
 from shared.runtime.http.routes import FORM, Ask, Identifier, Routes, Token
 from shared.runtime.privacy.links import Tokens
@@ -47,6 +46,10 @@ from shared.runtime.words import known_language
 
 #: Reads a choice that is sent as JSON.
 IN_JSON = Inputs([Parameter("command", Parameter.KEYWORD_ONLY, annotation=Choose)])
+
+
+#: Fields of a form that are read; ours has one.
+FIELDS_MAX = 10
 
 
 class OfferedChecks(Answer):
@@ -264,7 +267,7 @@ def _for_customers(to: Routes, face: Face, handlers: Offers, links: Tokens, page
     async def choose_by_link(token: Token, request: Request) -> Response:
         """Choose by the link; the same choice again changes nothing.
 
-        A browser is redirected to the page, which shows the first choice. The answer is JSON if the
+        The form of our page is taken as well; it has the one field `item`. A browser is redirected to the page, which shows the first choice. The answer is JSON if the
         request accepts JSON and not HTML, or if its body is JSON and it does not accept HTML; otherwise
         it is the page.
         """
@@ -339,5 +342,4 @@ async def _item_of(request: Request) -> str:
         command = (await IN_JSON.of(request))["command"]
         assert isinstance(command, Choose)
         return command.item
-    form = parse_qs((await request.body()).decode(errors="replace"))
-    return (form.get("item") or [""])[0]
+    return (await values_of(request, FIELDS_MAX)).get("item", [""])[0]

@@ -16,7 +16,7 @@ from fastapi.responses import HTMLResponse
 
 from services.complaints.intake.handlers import Intake, complaint_id_of
 from services.complaints.intake.limits import Limits
-from services.complaints.intake.page import PRAISE, Form, FormPage, Opened
+from services.complaints.intake.page import PRAISE, ComplaintForm, FormPage, Opened
 from services.complaints.selfservice.handlers import SelfService
 from shared.contracts.complaints import (
     Category,
@@ -37,7 +37,7 @@ from shared.runtime.faults import Rejected, Unavailable
 from shared.runtime.http.answers import to_page
 from shared.runtime.http.auth import Kind, Principal
 from shared.runtime.http.face import Face
-from shared.runtime.http.inputs import fields_of
+from shared.runtime.http.inputs import form_of
 from shared.runtime.http.pages import PAGE_HEADERS, Addressee, Fault
 from shared.runtime.http.routes import Routes, Token
 from shared.runtime.policies import Policies
@@ -105,7 +105,7 @@ class Door:
         if until is not None:
             raise Rejected(Reason.TOO_MANY_COMPLAINTS, told={"until": until.isoformat()})
 
-    async def receive(self, opened: Opened, form: Form, name: str, view: View) -> Decision:
+    async def receive(self, opened: Opened, form: ComplaintForm, name: str, view: View) -> Decision:
         """The complaint that a right form tells of; raises what `Intake.raise_complaint` does."""
         raised, source = raised_by(opened, form), f"/c/{opened.policy.site}"
         return await self.intake.raise_complaint(
@@ -125,7 +125,7 @@ def routes(face: Face, door: Door, page: FormPage) -> Routes:
     to = Routes(face)
 
     def shown(
-        opened: Opened, form: Form, faults: Sequence[Fault], status: int, later_s: int = 0
+        opened: Opened, form: ComplaintForm, faults: Sequence[Fault], status: int, later_s: int = 0
     ) -> Response:
         """The form again; the same name where the same form is sent once more later."""
         body = page.form(opened, form, form.once or once(), faults)
@@ -134,11 +134,11 @@ def routes(face: Face, door: Door, page: FormPage) -> Routes:
 
     async def show(site: str, place: str, language: str, request: Request) -> Response:
         opened = await door.opened(site, place, language, request, face.view())
-        return shown(opened, Form(), (), 200)
+        return shown(opened, ComplaintForm(), (), 200)
 
     async def send(site: str, place: str, language: str, request: Request) -> Response:
         opened = await door.opened(site, place, language, request, face.view())
-        form = tidy(Form(**await fields_of(request, FIELDS_MAX)))
+        form = tidy(await form_of(request, ComplaintForm, FIELDS_MAX))
         if faults := list(faults_in(form, opened)):
             return shown(opened, form, faults, 422)
         address, counted = client_address(request, door.header), False
@@ -169,7 +169,7 @@ def routes(face: Face, door: Door, page: FormPage) -> Routes:
         token = door.links.sign({"complaint": written.fact.complaint_id}, expires_at)
         return to_page(f"/m/{token}/thanks?language={opened.language}")
 
-    def refused(opened: Opened, form: Form, rejected: Rejected) -> Response:
+    def refused(opened: Opened, form: ComplaintForm, rejected: Rejected) -> Response:
         """The form that was not taken, with why on top; raises what is no fault of the form."""
         now, status = face.view().now, rejected.reason.status
         if rejected.reason is Reason.TOO_MANY_COMPLAINTS:
@@ -196,12 +196,18 @@ def routes(face: Face, door: Door, page: FormPage) -> Routes:
         """The open form about a place at a site."""
         return await show(site, place, language, request)
 
-    @to.link("POST", "/c/{site}", refuses=REFUSED, response_class=HTMLResponse)
+    @to.link("POST", "/c/{site}", refuses=REFUSED, response_class=HTMLResponse, form=ComplaintForm)
     async def send_form(site: AtSite, request: Request, language: Chosen = "") -> Response:
         """Say what happened; the answer leads to a page that says by when the customer hears from us."""
         return await send(site, "", language, request)
 
-    @to.link("POST", "/c/{site}/{place}", refuses=REFUSED, response_class=HTMLResponse)
+    @to.link(
+        "POST",
+        "/c/{site}/{place}",
+        refuses=REFUSED,
+        response_class=HTMLResponse,
+        form=ComplaintForm,
+    )
     async def send_form_of_place(
         site: AtSite, place: Place, request: Request, language: Chosen = ""
     ) -> Response:
@@ -229,6 +235,7 @@ def routes(face: Face, door: Door, page: FormPage) -> Routes:
             reference=reference_of(complaint_id),
             promised_by=format_time(by, policy.timezone, known) if by and by > view.now else "",
             reachable=bool(complaint.reachable),
+            incident=await door.selfservice.incident(complaint, policy, known, view),
         )
         return HTMLResponse(body, headers=PAGE_HEADERS)
 
@@ -240,7 +247,7 @@ def once() -> str:
     return secrets.token_urlsafe(16)
 
 
-def tidy(form: Form) -> Form:
+def tidy(form: ComplaintForm) -> ComplaintForm:
     """The form as it is read: lines end with one character, and a name that is not ours is none."""
     return form.model_copy(
         update={
@@ -251,7 +258,7 @@ def tidy(form: Form) -> Form:
     )
 
 
-def faults_in(form: Form, opened: Opened) -> Sequence[Fault]:
+def faults_in(form: ComplaintForm, opened: Opened) -> Sequence[Fault]:
     """What the customer must put right, in the order of the page."""
     found, language = [], opened.language
     if len(form.text) > TEXT_MAX:
@@ -292,7 +299,7 @@ def contact_of(written: str) -> Contact | None:
     return Contact(email=written) if "@" in written else Contact(phone=written)
 
 
-def raised_by(opened: Opened, form: Form) -> ComplaintRaised:
+def raised_by(opened: Opened, form: ComplaintForm) -> ComplaintRaised:
     """The complaint that a right form tells of."""
     return ComplaintRaised(
         site=opened.policy.site,

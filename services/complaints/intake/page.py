@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, Field
 
 from shared.contracts.complaints import Category, Language
 from shared.contracts.intake import TEXT_MAX
@@ -35,6 +36,8 @@ _FORM = f"""<nav class="languages" aria-label="{{{{ say("form.languages") }}}}">
 <button class="yes">{{{{ say("form.send") }}}}</button></form>
 """
 _THANKS = """{% if promised_by %}<p class="standing" role="status">{{ say("mine.by", when=promised_by) }}</p>
+{% endif %}{% if incident %}<p>{{ say("letter.incident.short") }}</p>
+<blockquote>{{ incident }}</blockquote>
 {% endif %}{% if not reachable %}<p>{{ say("form.thanks.unreachable") }}</p>
 {% endif %}<p><a href="/m/{{ token }}">{{ say("form.thanks.follow") }}</a></p>
 <p>{{ say("mine.help", reference=reference) }}</p>
@@ -47,14 +50,59 @@ _PRAISED = """<p class="standing" role="status">{{ say("form.praised.passed_on")
 PRAISE = "praise"
 
 
-class Form(BaseModel):
-    """What the form says; a field that was left out is empty."""
+class ComplaintForm(BaseModel):
+    """What somebody says happened; a field that was left out is empty."""
 
-    once: str = ""
-    text: str = ""
-    about: str = ""
-    place: str = ""
-    contact: str = ""
+    model_config = ConfigDict(
+        json_schema_extra={
+            "required": ["once", "text"],
+            "examples": [
+                {
+                    "once": "kZ2v6rQ1xY8bN4mT0cLwEg",
+                    "text": "The soup was cold, twice.",
+                    "about": "food",
+                    "place": "sky-bar",
+                    "contact": "kari@example.org",
+                }
+            ],
+        }
+    )
+
+    once: Annotated[
+        str,
+        Field(
+            description="Names the form, as its page has it: what is sent twice is one complaint.",
+            json_schema_extra={"pattern": "^[A-Za-z0-9_-]{22}$"},
+        ),
+    ] = ""
+    text: Annotated[
+        str,
+        Field(
+            description="What happened, in the words of who says it.",
+            json_schema_extra={"minLength": 1, "maxLength": TEXT_MAX},
+        ),
+    ] = ""
+    about: Annotated[
+        str,
+        Field(
+            description="What it is about, `praise` for praise; empty if nothing was chosen.",
+            json_schema_extra={"enum": ["", *Category, PRAISE]},
+        ),
+    ] = ""
+    place: Annotated[
+        str,
+        Field(
+            description="Where at the site, by its id in the policy; empty if nothing was chosen, or the link names it.",
+            json_schema_extra={"maxLength": 64},
+        ),
+    ] = ""
+    contact: Annotated[
+        str,
+        Field(
+            description="A mail address or a telephone number; empty for none.",
+            json_schema_extra={"maxLength": 254},
+        ),
+    ] = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +115,7 @@ class Opened:
     chosen: bool = False
     link_place: str = ""
 
-    def place(self, form: Form) -> str | None:
+    def place(self, form: ComplaintForm) -> str | None:
         """What people at the site call the place that the link or the form names; None for none."""
         names = self.policy.places.get(self.link_place or form.place)
         if names is not None:
@@ -101,7 +149,9 @@ class FormPage:
     def __init__(self) -> None:
         self._pages = Pages(form=_FORM, thanks=_THANKS, praised=_PRAISED)
 
-    def form(self, opened: Opened, form: Form, once: str, faults: Sequence[Fault] = ()) -> str:
+    def form(
+        self, opened: Opened, form: ComplaintForm, once: str, faults: Sequence[Fault] = ()
+    ) -> str:
         """The form with what was written in it before, and what is wrong with that on top.
 
         `once` names the request, so that the same form sent twice is one complaint.
@@ -143,8 +193,12 @@ class FormPage:
         reference: str,
         promised_by: str,
         reachable: bool,
+        incident: str,
     ) -> str:
-        """Thanks, by when the customer hears from us (empty if that is over), and the link to their page."""
+        """Thanks, by when the customer hears from us (empty if that is over), and the link to their page.
+
+        With what the site says of an `incident` about the same; empty if none stands.
+        """
         return self._pages.render(
             "thanks",
             language,
@@ -154,4 +208,5 @@ class FormPage:
             reference=reference,
             promised_by=promised_by,
             reachable=reachable,
+            incident=incident,
         )

@@ -10,7 +10,7 @@ from typing import Annotated
 
 from fastapi import Path, Request, Response
 from fastapi.responses import HTMLResponse
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, Field
 
 from services.complaints.customer.export import ExportedCustomer
 from services.complaints.selfservice.handlers import SelfService
@@ -26,7 +26,7 @@ from shared.runtime.faults import Rejected
 from shared.runtime.http.answers import body_of, to_page
 from shared.runtime.http.auth import Kind, Principal
 from shared.runtime.http.face import Face, Written
-from shared.runtime.http.inputs import fields_of
+from shared.runtime.http.inputs import form_of
 from shared.runtime.http.pages import PAGE_HEADERS, Fault, wants_json, wants_page
 from shared.runtime.http.routes import Routes, Token
 from shared.runtime.words import say
@@ -61,14 +61,90 @@ REFUSED = (*GONE, *ON_PAGE)
 Decide = Callable[[View, str], Awaitable[Decision]]
 
 
-class Form(BaseModel):
-    """What a form of the page says; a field that it does not have is empty."""
+_NAME = "kZ2v6rQ1xY8bN4mT0cLwEg"
+Text = Annotated[
+    str, Field(description="What they write.", json_schema_extra={"maxLength": WORDS_CHARS_MAX})
+]
 
-    once: str = ""
-    text: str = ""
-    action: str = ""
-    code: str = ""
-    email: str = ""
+
+class OnceForm(BaseModel):
+    """What every form of the page says; a field that is not there is empty."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"once": _NAME}]})
+
+    once: Annotated[
+        str,
+        Field(
+            description="Names the request, as the page has it: what is sent twice is done once.",
+            json_schema_extra={"pattern": f"^{ONCE.pattern}$"},
+        ),
+    ] = ""
+
+
+class WordsForm(OnceForm):
+    """What a customer adds to their complaint, or answers."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "required": ["text"],
+            "examples": [{"once": _NAME, "text": "It was the left lift."}],
+        }
+    )
+
+    text: Text = ""
+
+
+class HelpedForm(OnceForm):
+    """Whether what was done helped, with a line or without."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "required": ["action"],
+            "examples": [{"once": _NAME, "action": "no", "text": "It is still cold."}],
+        }
+    )
+
+    action: Annotated[
+        str, Field(description="Whether it helped.", json_schema_extra={"enum": [*Helped]})
+    ] = ""
+    text: Text = ""
+
+
+class WishForm(OnceForm):
+    """What a customer wants to do with their data, for which a code is sent."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "required": ["action"],
+            "examples": [{"once": _NAME, "action": "export"}],
+        }
+    )
+
+    action: Annotated[
+        str, Field(description="What the code is for.", json_schema_extra={"enum": [*Action]})
+    ] = ""
+
+
+class CodeForm(OnceForm):
+    """The code that was sent, and where the customer wants to be written to, if they change that."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"required": ["code"], "examples": [{"once": _NAME, "code": "482913"}]}
+    )
+
+    code: Annotated[
+        str,
+        Field(
+            description="The code; blanks in it are ignored.", json_schema_extra={"maxLength": 12}
+        ),
+    ] = ""
+    email: Annotated[
+        str,
+        Field(
+            description="The new mail address, if that is what the code is for.",
+            json_schema_extra={"maxLength": 254},
+        ),
+    ] = ""
 
 
 def routes(face: Face, selfservice: SelfService, page: Page) -> Routes:
@@ -80,7 +156,7 @@ def routes(face: Face, selfservice: SelfService, page: Page) -> Routes:
         request.state.addressee = await selfservice.addressee_of(token, face.view())
         await selfservice.opened(token, face.view())
 
-    async def write(token: str, what: str, form: Form, decide: Decide) -> Written:
+    async def write(token: str, what: str, form: OnceForm, decide: Decide) -> Written:
         """Settle what a form asks for, once however often it is sent."""
         complaint_id, _ = await selfservice.opened(token, face.view())
         customer = Principal(complaint_id, Kind.CUSTOMER, site="")
@@ -110,7 +186,14 @@ def routes(face: Face, selfservice: SelfService, page: Page) -> Routes:
         return HTMLResponse(body, status, PAGE_HEADERS)
 
     async def done(
-        token: str, what: str, form: Form, decide: Decide, request: Request, after: str = ""
+        token: str,
+        what: str,
+        form: OnceForm,
+        decide: Decide,
+        request: Request,
+        *,
+        after: str = "",
+        text: str = "",
     ) -> Response:
         """Do it and go on to a page; what stands against it is said on the complaint's page."""
         try:
@@ -119,7 +202,7 @@ def routes(face: Face, selfservice: SelfService, page: Page) -> Routes:
             if rejected.reason not in ON_PAGE:
                 raise
             fault = ON_PAGE[rejected.reason]
-            return await shown(token, rejected.reason.status, fault, form.text)
+            return await shown(token, rejected.reason.status, fault, text)
         if wants_page(request.headers.get("accept", ""), request.url.path):
             return to_page(f"/m/{token}{after}")
         return await (code_shown(token) if after else shown(token))
@@ -142,11 +225,13 @@ def routes(face: Face, selfservice: SelfService, page: Page) -> Routes:
         assert what
         return to_page(f"/m/{token}")
 
-    @to.link("POST", "/m/{token}/words", refuses=REFUSED, response_class=HTMLResponse)
+    @to.link(
+        "POST", "/m/{token}/words", refuses=REFUSED, response_class=HTMLResponse, form=WordsForm
+    )
     async def add_words(token: Token, request: Request) -> Response:
         """Add something, or answer what was asked; the answer is the page, for a browser by a redirect."""
         await checked(token, request)
-        form = await form_of(request)
+        form = await form_of(request, WordsForm, FIELDS_MAX)
         text = form.text.replace("\r\n", "\n").strip()
         if len(text) > WORDS_CHARS_MAX or not visible(text):
             return await shown(token, 422, ("mine.fault.words", "text"), text)
@@ -154,16 +239,18 @@ def routes(face: Face, selfservice: SelfService, page: Page) -> Routes:
         async def decide(view: View, _: str) -> Decision:
             return await selfservice.add_words(*await selfservice.opened(token, view), text, view)
 
-        return await done(token, "words", form, decide, request)
+        return await done(token, "words", form, decide, request, text=form.text)
 
-    @to.link("POST", "/m/{token}/helped", refuses=REFUSED, response_class=HTMLResponse)
+    @to.link(
+        "POST", "/m/{token}/helped", refuses=REFUSED, response_class=HTMLResponse, form=HelpedForm
+    )
     async def tell_helped(token: Token, request: Request) -> Response:
         """Say whether what was done helped, with a line or without; a no opens the complaint again.
 
         The answer is the page, for a browser by a redirect.
         """
         await checked(token, request)
-        form = await form_of(request)
+        form = await form_of(request, HelpedForm, FIELDS_MAX)
         text = form.text.replace("\r\n", "\n").strip()
         if len(text) > WORDS_CHARS_MAX:
             return await shown(token, 422, ("mine.fault.words", "text"), text)
@@ -174,9 +261,11 @@ def routes(face: Face, selfservice: SelfService, page: Page) -> Routes:
             opened = await selfservice.opened(token, view)
             return await selfservice.tell_helped(*opened, Helped(form.action), text, view)
 
-        return await done(token, "helped", form, decide, request)
+        return await done(token, "helped", form, decide, request, text=form.text)
 
-    @to.link("POST", "/m/{token}/withdraw", refuses=REFUSED, response_class=HTMLResponse)
+    @to.link(
+        "POST", "/m/{token}/withdraw", refuses=REFUSED, response_class=HTMLResponse, form=OnceForm
+    )
     async def withdraw_by_link(token: Token, request: Request) -> Response:
         """Take the complaint back; the answer is the page, for a browser by a redirect."""
         await checked(token, request)
@@ -184,13 +273,14 @@ def routes(face: Face, selfservice: SelfService, page: Page) -> Routes:
         async def decide(view: View, _: str) -> Decision:
             return await selfservice.withdraw(token, view)
 
-        return await done(token, "withdraw", await form_of(request), decide, request)
+        form = await form_of(request, OnceForm, FIELDS_MAX)
+        return await done(token, "withdraw", form, decide, request)
 
-    @to.link("POST", "/m/{token}/code", refuses=REFUSED, response_class=HTMLResponse)
+    @to.link("POST", "/m/{token}/code", refuses=REFUSED, response_class=HTMLResponse, form=WishForm)
     async def ask_code(token: Token, request: Request) -> Response:
         """Have a one-time code sent to the known contact; the answer is the page on which it is entered, for a browser by a redirect."""
         await checked(token, request)
-        form = await form_of(request)
+        form = await form_of(request, WishForm, FIELDS_MAX)
 
         async def decide(view: View, name: str) -> Decision:
             if form.action not in set(Action):
@@ -203,6 +293,7 @@ def routes(face: Face, selfservice: SelfService, page: Page) -> Routes:
         "POST",
         "/m/{token}/confirm",
         answers={200: ExportedCustomer},
+        form=CodeForm,
         or_page=True,
         refuses=(*REFUSED, *ON_CODE),
     )
@@ -212,7 +303,7 @@ def routes(face: Face, selfservice: SelfService, page: Page) -> Routes:
         The export is JSON if the request accepts JSON and not HTML, otherwise a page.
         """
         await checked(token, request)
-        form = await form_of(request)
+        form = await form_of(request, CodeForm, FIELDS_MAX)
         found = await selfservice.shown(token, face.view())
         digits = re.sub(r"\s", "", form.code)
 
@@ -252,8 +343,3 @@ def routes(face: Face, selfservice: SelfService, page: Page) -> Routes:
 def once() -> str:
     """A name for the next request of a form."""
     return secrets.token_urlsafe(16)
-
-
-async def form_of(request: Request) -> Form:
-    """The form that a browser sends; raises Rejected(schema_invalid) for one with too many fields."""
-    return Form(**await fields_of(request, FIELDS_MAX))

@@ -38,6 +38,8 @@ from services.complaints.selfservice.rules import (
     CODE_DIGITS,
     VALID_FOR,
     Confirmation,
+    StandingIncident,
+    incident_at,
     missed,
     partly,
     shortened,
@@ -76,8 +78,16 @@ from shared.runtime.words import capitalised, format_time, in_language, place_ti
 SHOWN_MAX = 200
 #: The address of a check's page, by its id and a time until which it is open.
 CheckPage = Callable[[str, datetime], str]
+#: The address of the site's questions after a close of a complaint, by its id, its round, and when it is shown.
+SurveyPage = Callable[[str, int, datetime], str]
 #: Who asked for an erasure, where the customer did by their link.
 CUSTOMER = "customer"
+
+
+#: Where a complaint stands whose customer is told of an incident, as letters tell it.
+AFFECTED = frozenset({State.RECEIVED, State.RESOLUTION_RECORDED, State.MERGED}) | OPEN
+#: Where a complaint stands after which the site asks how it was handled.
+SURVEYED = frozenset({State.CONFIRMED, State.CLOSED_NO_RESPONSE})
 
 
 class SelfService:
@@ -89,6 +99,7 @@ class SelfService:
         triage: Triage,
         links: Tokens,
         check_page: CheckPage,
+        survey_page: SurveyPage,
         timelines: Timelines,
         exports: Exports,
     ) -> None:
@@ -98,6 +109,7 @@ class SelfService:
         self._triage = triage
         self._links = links
         self._check_page = check_page
+        self._survey_page = survey_page
         self._timelines = timelines
         self._exports = exports
         self._policies = Policies()
@@ -183,7 +195,29 @@ class SelfService:
             asks_helped=asks_helped,
             may_withdraw=may(complaint.state, ComplaintWithdrawn),
             reachable=bool(complaint.reachable),
+            survey=self._survey(complaint_id, complaint, policy, view),
+            incident=await self.incident(complaint, policy, language, view),
         )
+
+    async def incident(
+        self, complaint: Complaint, policy: Policy, language: Language, view: View
+    ) -> str:
+        """What the site says of the incident about the same as a complaint that goes on; empty if none stands, or it prepared no words.
+
+        Raises Unavailable.
+        """
+        prepared = policy.incidents.words if policy.incidents is not None else {}
+        words = prepared.get(complaint.category)
+        if words is None or complaint.state not in AFFECTED:
+            return ""
+        known = await view.get(StandingIncident, incident_at(complaint.site, complaint.category))
+        return in_language(words, language) if known is not None and not known.over else ""
+
+    def _survey(self, complaint_id: str, complaint: Complaint, policy: Policy, view: View) -> str:
+        """Where the site's questions are, or thanks for the answers; empty if it asks none, or the complaint goes on."""
+        if not policy.survey or complaint.state not in SURVEYED:
+            return ""
+        return self._survey_page(complaint_id, complaint.round, view.now)
 
     async def _reached_at(self, complaint: Complaint, entries: Sequence[Entry], view: View) -> str:
         """Where the customer is written to, shown partly, for a while after they changed it; else empty."""

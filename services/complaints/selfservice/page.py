@@ -34,6 +34,8 @@ _MINE = f"""{{% if shown.reached_at %}}<p role="status">{{{{ say("mine.contact_c
 {{% endif %}}{{% if shown.place %}}<dl><dt>{{{{ say("form.where") }}}}</dt><dd>{{{{ shown.place }}}}</dd></dl>
 {{% endif %}}<p class="standing" id="standing" role="status">{{{{ standing }}}}</p>
 {{% if owner %}}<dl><dt>{{{{ say("mine.owner.title") }}}}</dt><dd>{{{{ owner }}}}</dd></dl>
+{{% endif %}}{{% if shown.incident %}}<p>{{{{ say("letter.incident.short") }}}}</p>
+<blockquote>{{{{ shown.incident }}}}</blockquote>
 {{% endif %}}{{% if done %}}<h2>{{{{ done[1] }}}}</h2>
 {{% if shown.goes_on %}}<p>{{{{ say("mine.done_for", reference=shown.goes_on) }}}}</p>
 {{% endif %}}<p>{{{{ done[2] }}}}</p>
@@ -62,7 +64,10 @@ _MINE = f"""{{% if shown.reached_at %}}<p role="status">{{{{ say("mine.contact_c
 {{% endif %}}{{% if referred %}}<h2>{{{{ say("mine.now") }}}}</h2>
 <p>{{{{ say("mine.referred.can") }}}}</p>
 {{% if shown.body_page %}}<p><a href="{{{{ shown.body_page }}}}">{{{{ say("mine.referred.reach") }}}}</a></p>
-{{% endif %}}{{% endif %}}{{% if shown.may_withdraw %}}<details><summary>{{{{ say("mine.withdraw.title") }}}}</summary>
+{{% endif %}}{{% endif %}}{{% if shown.survey %}}<h2>{{{{ say("survey.title") }}}}</h2>
+<p>{{{{ say("letter.survey.ask") }}}}</p>
+<p><a href="{{{{ shown.survey }}}}">{{{{ say("letter.survey.answer") }}}}</a></p>
+{{% endif %}}{{% if shown.may_withdraw %}}<details><summary>{{{{ say("mine.withdraw.title") }}}}</summary>
 <p>{{{{ say("mine.withdraw.why") }}}}</p>
 <form method="post" action="/m/{{{{ token }}}}/withdraw">{_ONCE}<button>{{{{ say("mine.withdraw.do") }}}}</button></form></details>
 {{% endif %}}<details id="data"{{% if amiss("data") %}} open{{% endif %}}><summary>{{{{ say("mine.data.title") }}}}</summary>
@@ -170,6 +175,10 @@ class Shown:
     asks_helped: bool
     may_withdraw: bool
     reachable: bool
+    #: Where the site's questions after a close are; empty if it asks none, or the complaint is not over.
+    survey: str
+    #: What the site says of an incident about the same; empty if none stands.
+    incident: str
 
 
 class AskedCode(NamedTuple):

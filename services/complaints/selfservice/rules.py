@@ -1,4 +1,7 @@
-"""One-time codes, which some of what a customer does by their link needs, and what its page says first: pure rules."""
+"""One-time codes, which some of what a customer does by their link needs, and what its page says first: pure rules.
+
+It says what the site says of an incident about the same, too: whoever leaves no address reads it nowhere else.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,10 @@ from typing import ClassVar
 
 from services.complaints.lifecycle.rules import Complaint
 from services.complaints.timeline.rules import What
+from shared.contracts.compensation import IncidentClosed, IncidentOpened
 from shared.contracts.complaints import (
     Action,
+    Category,
     ConfirmationAsked,
     ConfirmationFailed,
     ConfirmationGiven,
@@ -29,6 +34,41 @@ CODES_MAX = 5
 HEARD_CHARS_MAX = 280
 #: What makes a check unusable; a page of its own tells what is left of it otherwise.
 UNUSABLE = frozenset({What.CHECK_SUSPENDED, What.CHECK_VOIDED, What.CHECK_EXPIRED})
+
+
+class StandingIncident(Document):
+    """The latest incident about one thing at a site, without anybody whom it affects."""
+
+    KIND: ClassVar[str] = "standing-incident"
+
+    incident_id: str
+    opened_at: datetime
+    over: bool = False
+
+
+def incident_at(site: str, reason: Category) -> str:
+    """The document of the incident about one thing; there is at most one that is open."""
+    return f"{site}/{reason}"
+
+
+def incident_of(fact: IncidentOpened | IncidentClosed) -> str:
+    """The document that a fact changes."""
+    return incident_at(fact.site, fact.reason)
+
+
+def incident_opened(before: StandingIncident | None, fact: IncidentOpened) -> StandingIncident:
+    """The incident, unless a later one is known: two incidents come in any order."""
+    if before is not None and before.opened_at > fact.opened_at:
+        return before
+    return StandingIncident(incident_id=fact.incident_id, opened_at=fact.opened_at)
+
+
+def incident_closed(before: StandingIncident | None, fact: IncidentClosed) -> StandingIncident:
+    """The incident is over; a later one stays."""
+    if before is not None and before.incident_id != fact.incident_id:
+        return before
+    opened_at = before.opened_at if before is not None else fact.closed_at
+    return StandingIncident(incident_id=fact.incident_id, opened_at=opened_at, over=True)
 
 
 class Confirmation(Document):
@@ -139,5 +179,7 @@ SLICE = Slice(
         ConfirmationFailed: (Fold(Confirmation, complaint_of, failed),),
         ConfirmationGiven: (Fold(Confirmation, complaint_of, given),),
         ContactChanged: (Fold(Complaint, complaint_of, reached),),
+        IncidentOpened: (Fold(StandingIncident, incident_of, incident_opened),),
+        IncidentClosed: (Fold(StandingIncident, incident_of, incident_closed),),
     }
 )
