@@ -170,8 +170,9 @@ def look(
 ) -> list[Seen]:
     """Understand each text in the language of its set, and find its language without any hint."""
     return [
-        Seen(row, languages.find(row.text), triage.understand(row.text, language))
+        Seen(row, found and found.language, triage.understand(row.text, language))
         for row in islice(rows, ROWS_MAX)
+        for found in [languages.find(row.text)]
     ]
 
 
