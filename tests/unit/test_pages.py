@@ -10,12 +10,14 @@ import httpx
 import pytest
 import segno
 
+from services.web.proxy.rules import PAGES
 from shared.contracts.complaints import Language
 from shared.contracts.notifier import Helped
 from shared.contracts.reasons import Reason
 from shared.runtime.http.face import PROBLEM
 from shared.runtime.http.pages import PAGE_HEADERS, problem_page, wants_page
 from shared.runtime.words import say
+from tests.suites.described import operations
 from tests.suites.services import SITE, Aboard
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
@@ -584,3 +586,13 @@ async def test_every_page_can_be_read_by_everybody_and_leaves_no_trace(
         assert not re.search(r"<button[^>]*>\s*</button>", page.text)
         assert {name: page.headers[name] for name in PAGE_HEADERS} == PAGE_HEADERS
         assert "{" not in words(page.text)
+
+
+def test_the_one_address_for_browsers_passes_on_every_page_behind_a_link(aboard: Aboard):
+    behind = {
+        (asked.path.split("/")[1], asked.service)
+        for asked in operations(aboard)
+        if "{token}" in asked.path
+    }
+    assert len(behind) > 5
+    assert behind <= set(PAGES.items())
