@@ -120,6 +120,7 @@ async def use_everything(aboard: Aboard) -> None:
     await ask.read(f"board/{SITE}/stream", "audit", "manager")
     await ask.read("measures", "audit", "manager")
     await hear(aboard)
+    await show_at_the_till(aboard)
     await look_at_messages(aboard, ask)
     await prefer(aboard)
     await help_oneself(aboard)
@@ -225,10 +226,7 @@ async def hear(aboard: Aboard) -> None:
     bodies = "\n".join(letter.body for letter in aboard.postbox.letters)
     link = re.findall(r"/f/\S+", bodies)[0]
     async with aboard.http("notifier", "") as customer:
-        page = await customer.get(link)
-        code = re.findall(r'href="http://[^"/]+(/k/[^"]+)"', page.text)[0]
-        async with aboard.http("compensation", "") as till:
-            await till.get(code)
+        await customer.get(link)
         for said, form in (("yes", ""), ("yes", ""), ("yes", "text/html"), ("no", "")):
             await customer.post(f"{link}/{said}", headers={"Accept": form})
         forget_answers(aboard.stores["notifier"])
@@ -246,6 +244,19 @@ async def hear(aboard: Aboard) -> None:
         for _again in range(2):
             read = {"Idempotency-Key": "read-1"}
             await phone.post("/v1/me/inbox/read", json={"up_to": 1}, headers=read)
+
+
+async def show_at_the_till(aboard: Aboard) -> None:
+    """A check's code, by the link on the page of the check."""
+    about = await aboard.raise_complaint(901)
+    check = (await aboard.give(about, "taxfree-card/20000", "till", "e-noor")).json()
+    await aboard.carry()
+    await aboard.ring()
+    async with aboard.http("notifier", "") as customer:
+        page = (await customer.get(urlsplit(check["link"]).path)).text
+    async with aboard.http("compensation", "") as customer:
+        await customer.get("/k/forged")
+        await customer.get(re.findall(r'href="http://[^"/]+(/k/[^"]+)"', page)[0])
 
 
 async def answer_a_question(aboard: Aboard) -> None:
