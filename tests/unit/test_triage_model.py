@@ -187,15 +187,26 @@ def load_once(kept: dict[str, Model] = {}) -> Model:  # noqa: B006 - Hypothesis 
         ("baggage", Service.DEPARTURE, None),
     ],
 )
-def test_the_service_that_failed_follows_the_category(label, before, service):
+def test_the_service_that_failed_follows_the_category(tiny, label, before, service):
     found = Understood(Category.DELAY, Severity.MILD, safety=False, service=before)
-    assert merged(found, "category", Answer(label, 0.9, ())).service is service
+    head = tiny.heads["category", "en"]
+    assert merged(found, head, Answer(label, 0.9, ())).service is service
 
 
-def test_a_label_without_a_subcategory_keeps_the_one_that_the_rules_found():
+@pytest.mark.parametrize(
+    ("labels", "chosen", "subcategory"),
+    [
+        (("baggage", "food"), "baggage", "lost"),
+        (("baggage", "food"), "food", None),
+        (("baggage", "baggage.lost"), "baggage", None),
+    ],
+)
+def test_a_label_without_a_subcategory_keeps_the_one_that_the_rules_found_unless_it_was_a_choice(
+    tiny, labels, chosen, subcategory
+):
     found = NOTHING._replace(category=Category.BAGGAGE, subcategory="lost")
-    assert merged(found, "category", Answer("baggage", 0.9, ())).subcategory == "lost"
-    assert merged(found, "category", Answer("food", 0.9, ())).subcategory is None
+    head = tiny.heads["category", "en"].model_copy(update={"labels": labels})
+    assert merged(found, head, Answer(chosen, 0.9, ())).subcategory == subcategory
 
 
 def test_a_long_text_without_spaces_is_read_like_any_other(tiny):

@@ -167,7 +167,7 @@ class Model:
         for head in heads:
             answer = answer_of(head, found, signed)
             if answer.confidence >= head.confident:
-                understood = merged(understood, head.decides, answer)
+                understood = merged(understood, head, answer)
         return understood
 
 
@@ -212,23 +212,26 @@ def weights_of(head: Head, label: int, found: Iterable[str]) -> list[tuple[str, 
     return sorted(weights, key=lambda pair: (-pair[1], pair[0]))
 
 
-def merged(understood: Understood, decides: Decides, answer: Answer) -> Understood:
-    """What the rules understood, with what a model is sure of in its place.
+def merged(understood: Understood, head: Head, answer: Answer) -> Understood:
+    """What the rules understood, with what a head is sure of in its place.
 
-    Every flag stands, and danger keeps its category, its severity and that it is a complaint.
+    Every flag stands, and danger keeps its category, its severity and that it is a complaint. A subcategory that the
+    head could have chosen and did not is none.
     """
     if understood.safety or not SAFETY_FLAGS.isdisjoint(understood.flags):
         return understood
-    why = Because(f"model.{decides}.{answer.label}", answer.words, round(answer.confidence, 2))
+    why = Because(f"model.{head.decides}.{answer.label}", answer.words, round(answer.confidence, 2))
     learnt = understood._replace(reasons=(*understood.reasons, why))
-    if decides == "severity":
+    if head.decides == "severity":
         return learnt._replace(severity=Severity(answer.label))
-    if decides == "intent":
+    if head.decides == "intent":
         return learnt._replace(intent=Intent(answer.label))
     name, _, subcategory = answer.label.partition(".")
     category = Category(name)
     if category is understood.category:
-        return learnt._replace(subcategory=subcategory or understood.subcategory)
+        unasked = f"{name}.{understood.subcategory}" not in head.labels
+        kept = understood.subcategory if unasked else None
+        return learnt._replace(subcategory=subcategory or kept)
     service = Service.MEAL if category is Category.FOOD else None
     return learnt._replace(category=category, subcategory=subcategory or None, service=service)
 

@@ -96,5 +96,5 @@ def _said(head: Head, one: Seen) -> str:
     """What rules and a head say together of one text."""
     answer = answer_of(head, one.features, one.signs)
     sure = answer.confidence >= head.confident
-    understood = merged(one.understood, head.decides, answer) if sure else one.understood
+    understood = merged(one.understood, head, answer) if sure else one.understood
     return said_by(understood, head.decides, head.labels)

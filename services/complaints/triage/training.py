@@ -242,7 +242,7 @@ def _confidence(head: Head, rows: Sequence[Seen]) -> float:
     right = [one.example.labels[head.decides] for one in rows]
     by_rules = [said_by(one.understood, head.decides, head.labels) for one in rows]
     by_both = [
-        said_by(merged(one.understood, head.decides, answer), head.decides, head.labels)
+        said_by(merged(one.understood, head, answer), head.decides, head.labels)
         for one, answer in zip(rows, answers, strict=True)
     ]
 
