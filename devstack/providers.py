@@ -62,7 +62,7 @@ MAIL: Mapping[str, Mapping[str, str]] = {
 class ScriptedMail:
     """A mail server that answers each step as it is told, and keeps what it heard.
 
-    With a `script` it fares with each caller as that says, one name of `MAIL` per caller, and takes every letter
+    With a `script` it fares with each letter as that says, one name of `MAIL` per letter, and takes every letter
     after that.
     """
 
@@ -70,27 +70,40 @@ class ScriptedMail:
         self.heard: list[str] = []
         self.bodies: list[bytes] = []
         self.talks: list[asyncio.Task[None]] = []
+        self._callers: list[asyncio.StreamWriter] = []
         self._script = iter(script)
         self._answers = {**YES, **answers}
 
     def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Talk to one caller."""
         self.talks.append(asyncio.create_task(self._talk(reader, writer)))
+        self._callers.append(writer)
+
+    def hang_up(self) -> None:
+        """End every conversation, also those that wait for a letter."""
+        for caller in self._callers:
+            caller.close()
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        answers = {**self._answers, **MAIL[next(self._script, "taken")]}
+        answers, letters = self._fares(), 0
         # A caller may end in the middle of a letter, which then is none.
         with suppress(ConnectionError, asyncio.IncompleteReadError):
             await self._say(writer, answers["greeting"])
             while line := (await reader.readline()).decode().strip():
                 self.hear(line)
                 verb = line.split()[0].upper()
+                if verb == "MAIL" and letters:
+                    answers = self._fares()
+                    if any(answers[step] != self._answers[step] for step in ("greeting", "EHLO")):
+                        # The caller was greeted before.
+                        await self._say(writer, "421 come later")
+                        break
                 if answers.get(verb) == LOSES:
                     break
                 await self._say(writer, answers.get(verb, "250 ok"))
                 if verb == "DATA" and answers["DATA"].startswith("354"):
                     body = await reader.readuntil(b"\r\n.\r\n")
-                    fate = answers["body"]
+                    fate, letters = answers["body"], letters + 1
                     if fate != LOSES and not fate.startswith(("4", "5")):
                         self.keep(body)
                     if fate in (HANGS_UP, LOSES):
@@ -101,6 +114,10 @@ class ScriptedMail:
         with suppress(ConnectionError):
             writer.close()
             await writer.wait_closed()
+
+    def _fares(self) -> Mapping[str, str]:
+        """The answers to the next letter."""
+        return {**self._answers, **MAIL[next(self._script, "taken")]}
 
     def hear(self, line: str) -> None:
         """Keep a command."""

@@ -6,6 +6,8 @@ import asyncio
 import re
 import ssl
 import threading
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from email import message_from_bytes
 from email.policy import default
@@ -35,6 +37,18 @@ from tests.suites.certificates import Authority
 
 def letter(recipient: str = "kari@example.org", sender: str = "service@aurora.example") -> Letter:
     return Letter("me-1", sender, recipient, "Vi har mottatt klagen din", "Hei, Kåre\n")
+
+
+@pytest.fixture(autouse=True)
+def _shortly(monkeypatch):
+    """No conversation waits for a letter that no test sends."""
+    monkeypatch.setattr(smtp, "KEPT_S", 0)
+
+
+async def until(true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not true():
+            await asyncio.sleep(0)
 
 
 async def hand_over(server: ScriptedMail, one: Letter) -> bool:
@@ -266,7 +280,70 @@ async def test_the_name_of_this_machine_is_looked_up_once_and_not_for_each_lette
         channel = SmtpChannel(MailServer("127.0.0.1", port), Clock())
         assert [await channel.send(letter()) for _ in range(3)] == [Delivered()] * 3
     assert len(asked) == 1
-    assert server.heard.count("EHLO notifier.example") == 3
+    assert server.heard.count("EHLO notifier.example") == 1
+
+
+async def test_letters_that_come_one_after_the_other_go_in_one_conversation(monkeypatch):
+    """To connect takes longer than a letter; a server does not take letters without end."""
+    monkeypatch.setattr(smtp, "KEPT_S", 60)
+    monkeypatch.setattr(smtp, "LETTERS_EACH_MAX", 3)
+    server = ScriptedMail()
+    async with serving_mail(server) as port:
+        channel = SmtpChannel(MailServer("127.0.0.1", port), Clock())
+        assert [await channel.send(letter()) for _ in range(6)] == [Delivered()] * 6
+    said = Counter(line.split()[0] for line in server.heard)
+    assert (said["EHLO"], said["MAIL"], said["QUIT"]) == (2, 6, 2)
+    assert len(server.bodies) == 6
+
+
+async def test_a_conversation_ends_for_which_no_letter_comes():
+    server = ScriptedMail()
+    async with serving_mail(server) as port:
+        channel = SmtpChannel(MailServer("127.0.0.1", port), Clock())
+        for times in (1, 2):
+            assert await channel.send(letter()) == Delivered()
+            await until(lambda times=times: server.heard.count("QUIT") == times)
+    assert server.heard.count("EHLO") <= len(server.talks) == 2
+
+
+@pytest.mark.parametrize(
+    ("fate", "outcome"),
+    [
+        ("550 no such address", Never(Reason.ADDRESS_REFUSED)),
+        ("451 for the address", Later(Reason.MAIL_UNAVAILABLE)),
+        ("554 for the letter", Later(Reason.MAIL_UNAVAILABLE)),
+        ("421 at once", Later(Reason.MAIL_UNAVAILABLE)),
+        ("silent after the letter", Unknown()),
+        ("loses the letter", Unknown()),
+        ("never answers the letter", Unknown()),
+    ],
+)
+async def test_what_becomes_of_a_letter_is_its_own_fate_whatever_became_of_the_one_before(
+    monkeypatch, fate, outcome
+):
+    monkeypatch.setattr(smtp, "KEPT_S", 60)
+    monkeypatch.setattr(smtp, "LETTERS_EACH_MAX", 2)
+    monkeypatch.setattr(smtp, "SMTP_TIMEOUT_S", 0.5)
+    server = ScriptedMail(["taken", fate])
+    async with serving_mail(server) as port:
+        channel = SmtpChannel(MailServer("127.0.0.1", port), Clock())
+        fates = [await channel.send(letter()) for _ in range(4)]
+    assert fates == [Delivered(), outcome, Delivered(), Delivered()]
+    assert len(server.talks) == 2
+
+
+async def test_where_the_server_hung_up_meanwhile_a_letter_has_a_new_conversation(monkeypatch):
+    monkeypatch.setattr(smtp, "KEPT_S", 60)
+    monkeypatch.setattr(smtp, "LETTERS_EACH_MAX", 2)
+    server = ScriptedMail()
+    async with serving_mail(server) as port:
+        channel = SmtpChannel(MailServer("127.0.0.1", port), Clock())
+        assert await channel.send(letter()) == Delivered()
+        server.hang_up()
+        await asyncio.wait(server.talks)
+        fates = [await channel.send(letter()) for _ in range(2)]
+    assert fates == [Delivered()] * 2
+    assert len(server.talks) == 2
 
 
 async def test_a_name_server_that_is_slow_holds_letters_up_once_and_shortly(monkeypatch):
@@ -305,7 +382,7 @@ async def test_a_conversation_ends_before_others_may_try(monkeypatch):
     async def never(*_: object, **__: object) -> None:
         await asyncio.Event().wait()
 
-    assert smtp.NAME_TIMEOUT_S + 2 * smtp.SMTP_TIMEOUT_S < ATTEMPT_LASTS.total_seconds()
+    assert smtp.NAME_TIMEOUT_S + smtp.SMTP_TIMEOUT_S < ATTEMPT_LASTS.total_seconds()
     monkeypatch.setattr(smtp, "SMTP_TIMEOUT_S", 0.01)
     monkeypatch.setattr(smtp.Conversation, "connect", never)
     async with asyncio.timeout(10):

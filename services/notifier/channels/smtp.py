@@ -21,10 +21,14 @@ from shared.runtime.engine.effects import Delivered, Later, Never, Outcome, Unkn
 from shared.runtime.observe import log
 from shared.runtime.wires import MailServer
 
-#: Timeout for a mail server to accept a letter; a slower server is overloaded and tried later. The
-#: conversation and the goodbye may each take as long, together less than `ATTEMPT_LASTS`, after which
-#: another process may try.
+#: Timeout for a mail server to accept a letter; a slower server is overloaded and tried later. Less than
+#: `ATTEMPT_LASTS`, after which another process may try.
 SMTP_TIMEOUT_S = 20
+#: How long a conversation waits for one more letter. To connect, and by TLS and with a login the more so, takes longer
+#: than a letter; servers wait for minutes (RFC 5321, 4.5.3.2.7).
+KEPT_S = 2.0
+#: Letters of one conversation: many servers take a hundred.
+LETTERS_EACH_MAX = 50
 #: Timeout to look up this machine's own name, once, before a letter's own time begins.
 NAME_TIMEOUT_S = 5
 #: First digit of a permanent SMTP reply (RFC 5321, 4.2.1).
@@ -58,9 +62,16 @@ class Conversation(aiosmtplib.SMTP):
     """An SMTP conversation that remembers whether the letter was accepted: `taken` is None if unknown."""
 
     taken: bool | None = False
+    #: Letters that it was given.
+    letters: int = 0
+    #: Ends it, while it waits for a letter.
+    ends: asyncio.TimerHandle | None = None
 
     async def give(self, letter: Letter, sender: str, recipient: str, now: datetime) -> None:
         """Give it a letter, in eight bits if it takes them; raises what aiosmtplib does. Waits for the server."""
+        self.taken, self.letters = False, self.letters + 1
+        if not self.is_connected:
+            await self.connect()
         await self._ehlo_or_helo_if_needed()
         eight_bit = self.supports_extension("8BITMIME")
         raw = written(letter, sender, recipient, now, eight_bit=eight_bit)
@@ -82,15 +93,23 @@ class Conversation(aiosmtplib.SMTP):
         raw = message.encode("ascii") if isinstance(message, str) else message
         protocol.write(_DOT.sub(b"..", normalize_message_line_endings(raw)) + b".\r\n")
         self.taken = None
-        answer = await protocol.read_response(timeout=self.timeout)
+        answer = await protocol.read_response()
         self.taken = 200 <= answer.code < 300
         if not self.taken:
             raise aiosmtplib.SMTPDataError(answer.code, answer.message)
         return answer
 
+    async def leave(self) -> None:
+        """Say goodbye; waits for the server's, up to `SMTP_TIMEOUT_S`."""
+        try:
+            async with asyncio.timeout(SMTP_TIMEOUT_S):
+                await self.quit()
+        except (aiosmtplib.SMTPException, OSError):
+            self.close()
+
 
 class SmtpChannel:
-    """`Channel` over SMTP, one connection per letter."""
+    """`Channel` over SMTP. A conversation in which a letter was taken waits for the next one for a while."""
 
     name = MAIL_SERVER
     channel = MessageChannel.EMAIL
@@ -100,6 +119,9 @@ class SmtpChannel:
         self._now = now
         #: Finds the name of this machine, for all letters; None until the first one.
         self._hostname: asyncio.Task[str] | None = None
+        #: Conversations that wait for a letter, the last one first; at most as many as letters went at once.
+        self._kept: list[Conversation] = []
+        self._leaving: set[asyncio.Task[None]] = set()
 
     async def send(self, letter: Letter) -> Outcome:
         """See Channel."""
@@ -111,13 +133,9 @@ class SmtpChannel:
             sender = spoken(letter.sender)
         except ValueError:
             return Later(Reason.MAIL_UNAVAILABLE)
-        if self._hostname is None:
-            self._hostname = asyncio.create_task(own_name())
-        # Shared by all letters: one that ends does not end it for the others.
-        name = await asyncio.shield(self._hostname)
-        talk = Conversation(**self._server.client(), local_hostname=name, timeout=SMTP_TIMEOUT_S)
+        talk = await self._talk()
         try:
-            async with asyncio.timeout(SMTP_TIMEOUT_S), talk:
+            async with asyncio.timeout(SMTP_TIMEOUT_S):
                 await talk.give(letter, sender, recipient, self._now())
         except aiosmtplib.SMTPRecipientRefused as error:
             if no_such_mailbox(error):
@@ -127,11 +145,49 @@ class SmtpChannel:
         # address is still good.
         except (aiosmtplib.SMTPException, OSError) as error:
             log.warning("mail_waits", error=type(error).__name__)
+            if isinstance(error, OSError):
+                talk.close()  # what it hears next may be the answer to something before
             if talk.taken is False:
                 return Later(Reason.MAIL_UNAVAILABLE, said=said_by(error))
             if talk.taken is None:
                 return Unknown(said=said_by(error))
+        finally:
+            self._keep(talk)
         return Delivered()
+
+    async def _talk(self) -> Conversation:
+        """A conversation that waits for a letter, or a new one."""
+        while self._kept:
+            talk = self._kept.pop()
+            assert talk.ends is not None
+            talk.ends.cancel()
+            if talk.is_connected:  # else the server has hung up
+                return talk
+        if self._hostname is None:
+            self._hostname = asyncio.create_task(own_name())
+        # Shared by all letters: one that ends does not end it for the others.
+        name = await asyncio.shield(self._hostname)
+        # Without a timeout for each answer, because a letter has one and the goodbye another.
+        return Conversation(**self._server.client(), local_hostname=name, timeout=None)
+
+    def _keep(self, talk: Conversation) -> None:
+        """Let a conversation wait for the next letter, unless it ended badly or had its share of letters."""
+        if talk.taken and talk.is_connected and talk.letters < LETTERS_EACH_MAX:
+            talk.ends = asyncio.get_running_loop().call_later(KEPT_S, self._waited, talk)
+            self._kept.append(talk)
+        else:
+            self._end(talk)
+
+    def _waited(self, talk: Conversation) -> None:
+        self._kept.remove(talk)
+        self._end(talk)
+
+    def _end(self, talk: Conversation) -> None:
+        """Say goodbye, for which no letter waits."""
+        if talk.is_connected:
+            leaving = asyncio.create_task(talk.leave())
+            self._leaving.add(leaving)
+            leaving.add_done_callback(self._leaving.discard)
 
 
 def said_by(error: Exception) -> str:
