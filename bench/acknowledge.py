@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from base64 import b64decode
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from secrets import token_hex
@@ -20,7 +20,7 @@ from kafka import KafkaConsumer, TopicPartition
 
 from bench import world
 from bench.decision import pid
-from bench.meter import Meter, spent
+from bench.meter import CLIENT, Meter, spent, this_process
 from bench.pipeline import TURN_DEADLINE_S, TooSlow
 from devstack.processes import Service, Services, master_key
 from devstack.stack import Stack
@@ -43,7 +43,7 @@ HOPS = len(world.HOPS) - 1
 def measure(
     stack: Stack, services: Services, *, rounds: int, seconds: float, rate: int = RATE
 ) -> dict[str, Any]:
-    """p50 and p99 in ms of both sides, turn by turn, and how many hops an acknowledgement takes. Blocks; raises TooSlow."""
+    """p50 and p99 in ms of both sides, turn by turn, and what an acknowledgement costs. Blocks; raises TooSlow."""
     mail = services.start("simulator", module="devstack.simulator", faults_percent="0")
     ledger = mail.wait_url(time.monotonic() + TURN_DEADLINE_S) + "/ledger"
     port = str(httpx.get(ledger).json()["mail_port"])
@@ -59,15 +59,16 @@ def measure(
         }
         for turn in play.values():
             turn(WARM_UP)
-        meter = Meter({"notifier": pid(notifier)})
-        cpu_us: list[float] = []
+        processes = {"notifier": pid(notifier), "mail server": pid(mail), CLIENT: this_process}
+        meter = Meter({**processes, **world.servers(stack)})
+        costs: list[Mapping[str, float]] = []
         found: dict[str, list[tuple[float, float]]] = {name: [] for name in play}
         for number in range(rounds):
             for name in sorted(play, reverse=bool(number % 2)):
                 before = meter.read()
                 waits = sorted(play[name](count))
                 if name == "product":
-                    cpu_us += spent(before, meter.read(), count).cpu_us.values()
+                    costs.append(spent(before, meter.read(), count).cpu_us)
                 found[name].append((waits[len(waits) // 2], waits[int(0.99 * len(waits))]))
     p50, p99 = (median(turn[which] for turn in found["product"]) for which in (0, 1))
     of_hops = [median(turn[which] for turn in found["hops"]) for which in (0, 1)]
@@ -75,8 +76,8 @@ def measure(
         "rate": rate,
         "p50_ms": round(p50, 1),
         "p99_ms": round(p99, 1),
-        # Of the notifier per letter; null where the kernel does not say.
-        "cpu_us": round(median(cpu_us)) if cpu_us else None,
+        # Of each process per letter; empty where the kernel does not say.
+        "cpu_us": {name: round(median(one[name] for one in costs)) for name in costs[0]},
         "hops": HOPS,
         "hops_p50_ms": round(of_hops[0], 1),
         "hops_p99_ms": round(of_hops[1], 1),

@@ -136,6 +136,8 @@ def machine() -> dict[str, Any]:
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
         "date": datetime.now(UTC).date().isoformat(),
+        # Of other work, before any of ours: how many processes want a processor.
+        "load": round(os.getloadavg()[0], 1),
     }
 
 

@@ -11,7 +11,7 @@ import pytest
 from bench import meter, world
 from bench.capacity import capacity
 from bench.meter import Meter, Reading, Spent, spent
-from bench.page import CHIEF, figures, page
+from bench.page import CHIEF, figures, page, shown_by
 from bench.report import Comparison, Turn, beside, comparisons, machine
 
 ROOT = Path(__file__).parents[2]
@@ -59,7 +59,7 @@ def report() -> dict[str, object]:
             "rate": 200,
             "p50_ms": 20.5,
             "p99_ms": 61.0,
-            "cpu_us": 6704,
+            "cpu_us": {"notifier": 3000, "kafka": 1500, "client": 2500},
             "hops": 3,
             "hops_p50_ms": 9.0,
             "hops_p99_ms": 20.0,
@@ -100,6 +100,41 @@ def test_the_pages_are_written_by_one_command(tmp_path):
     subprocess.run(command, cwd=ROOT, check=True)
     assert (tmp_path / "performance.md").read_text().startswith("# Performance\n")
     assert (tmp_path / "capacity.md").read_text() == capacity(report())
+
+
+def test_a_part_that_was_measured_later_takes_its_place_in_the_page_and_leaves_the_rest(tmp_path):
+    before = page({"r": report()})
+    (tmp_path / "performance.md").write_text(before)
+    later = {**report(), "machine": {**machine(), "date": "2030-01-02", "load": 9.5}}
+    later = {name: later[name] for name in ("machine", "rounds", "turn_s", "acknowledge")}
+    later["acknowledge"] = {**later["acknowledge"], "p99_ms": 71.5}
+    given = tmp_path / "part.json"
+    given.write_text(json.dumps(later))
+    command = [sys.executable, "-m", "bench.page", "--join", str(given), "--to", str(tmp_path)]
+    subprocess.run(command, cwd=ROOT, check=True)
+    after = (tmp_path / "performance.md").read_text()
+    assert "Measured on 2030-01-02, while 9.5 processes" in after
+    assert "71.5 ms" in after
+    changed = {"acknowledge.p99_ms", "acknowledge.rounds"}
+    for name, value in shown_of(before).items():
+        assert shown_of(after)[name] == value or name in changed
+
+
+def shown_of(written: str) -> dict[str, object]:
+    return dict(figures(shown_by(written)))
+
+
+def test_a_page_says_again_what_it_was_made_from():
+    assert page({"r": shown_by(page({"r": report()}))}) == page({"r": report()})
+
+
+@pytest.mark.parametrize(("p99_ms", "said"), [(33.3, "is met."), (33.4, "is missed. At this rate")])
+def test_the_page_says_whether_an_acknowledgement_comes_within_five_hops(p99_ms, said):
+    found = report()
+    found["acknowledge"] = {**found["acknowledge"], "p99_ms": p99_ms}
+    written = page({"r": found})
+    assert f"The goal, a p99 of 5 hops at most, {said}" in written
+    assert ("want 1.4 of the" in written) is (p99_ms == 33.4)
 
 
 def test_capacity_is_computed_from_what_an_operation_costs_until_redis_has_no_time_left():
