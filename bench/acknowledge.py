@@ -35,7 +35,8 @@ RATE = 200
 #: So many at each turn at least, so that the slowest of a hundred are a few.
 COUNT_MIN = 200
 WARM_UP = 400
-LOOK_S = 0.1
+#: Between two looks at what the mail server has: a look takes it milliseconds, and when each letter came it knows itself.
+LOOK_S = 0.5
 #: Hops of the peer.
 HOPS = len(world.HOPS) - 1
 
