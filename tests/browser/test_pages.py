@@ -306,3 +306,21 @@ async def test_a_question_about_dinner_from_its_letter_to_the_promise(
     page = await guest.presses(say(language, "asking.send"))
     assert say(language, "asking.thanks") in await guest.text()
     await guest.sees("question-answered", page)
+
+
+async def test_a_code_for_the_till_while_it_is_whole_used_in_part_and_withdrawn(
+    guest: Guest, language: Language
+):
+    check = await given(guest.aboard, "taxfree-card/50000", language)
+    await guest.opens(path_of(check["link"]))
+    link = guest.phone.locator("a", has_text=say(language, "check.at_till"))
+    path = path_of(await link.get_attribute("href") or "")
+    await guest.sees("code", await guest.opens(path))
+    assert check["code"] in await guest.text()
+    box = await guest.phone.locator(".picture svg").bounding_box()
+    assert box is not None
+    assert box["width"] == box["height"] >= 200, "what a scanner reads at arm's length"
+    for step, usable in (("use a part", True), ("void", False)):
+        await befall(guest.aboard, check, step)
+        await guest.sees(f"code-{step.split()[0]}", await guest.opens(path))
+        assert (check["code"] in await guest.text()) is usable
