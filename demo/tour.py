@@ -17,6 +17,10 @@ PHONE, DESKTOP = {"width": 390, "height": 844}, {"width": 1280, "height": 800}
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
 #: For what waits for a fact to come by: the services are seconds apart at most.
 WAIT_MS = 30_000
+#: The board has a stream, so the network is never idle; its first snapshot comes at once.
+SETTLED_MS = 3_000
+#: The pictures of the README's strip: the guest, the best that fits, the code, the thanks; and how wide each is.
+IN_STRIP, STRIP_PX = (0, 3, 5, 8), 200
 #: How long the film shows each picture.
 STEP_MS = 1_500
 WORDS = "The soup was cold, and we waited for forty minutes."
@@ -65,7 +69,11 @@ class Tour:
 
     def person(self, size: dict[str, int] | None = None) -> Page:
         """Somebody with a browser of their own."""
-        context = self._browser.new_context(viewport=size or PHONE, locale="en")  # type: ignore[arg-type]
+        context = self._browser.new_context(
+            viewport=size or PHONE,  # type: ignore[arg-type]  # a TypedDict of theirs
+            locale="en",
+            reduced_motion="reduce",  # no picture of a screen that is still coming
+        )
         context.set_default_timeout(WAIT_MS)
         return context.new_page()
 
@@ -77,11 +85,20 @@ class Tour:
             self._pictures.append(taken)
 
     def film(self) -> None:
-        """Write the film of all pictures from phones; blocks for as long as it lasts."""
+        """Write the film of all pictures from phones, and a strip of some; blocks for as long as the film lasts."""
         page = self.person()
         shown = [b64encode(one).decode() for one in self._pictures]
         made: str = page.evaluate(_FILM, [shown, STEP_MS])
         (self._folder / "tour.webm").write_bytes(b64decode(made))
+        page.set_viewport_size({"width": 4 * (STRIP_PX + 8), "height": 440})
+        page.set_content(
+            "<body style='margin:0;display:flex;gap:8px;background:#fff'>"
+            + "".join(
+                f"<img width={STRIP_PX} style='border:1px solid #ccc' src='data:image/png;base64,{shown[number]}'>"
+                for number in IN_STRIP
+            )
+        )
+        page.screenshot(path=self._folder / "tour.png", full_page=True)
 
 
 def play(origin: str, form_url: str, folder: Path, show: Show) -> None:
@@ -108,7 +125,7 @@ def play(origin: str, form_url: str, folder: Path, show: Show) -> None:
 
 
 def _steps(tour: Tour, origin: str, form_url: str, show: Show) -> None:
-    """A guest says what happened, an employee gives in three taps, the guest says that it helped."""
+    """A guest says what happened, an employee gives in three taps, it helped, and the board shows it."""
     guest = tour.person()
     guest.goto(form_url)
     guest.locator("#text").fill(WORDS)
@@ -160,3 +177,11 @@ def _steps(tour: Tour, origin: str, form_url: str, show: Show) -> None:
         employee.wait_for_load_state("networkidle")
     tour.picture(employee, "9-and-the-employee-hears-it")
     show.good("the employee heard it")
+
+    manager = tour.person(DESKTOP)
+    manager.goto(f"{origin}/sign-in?device=own&next=/board/")
+    manager.get_by_role("link", name="manager").click()
+    manager.locator("h1").wait_for()
+    manager.wait_for_timeout(SETTLED_MS)
+    tour.picture(manager, "10-the-board", film=False)
+    show.good("the board shows it")
