@@ -29,7 +29,8 @@ class Manager(Employee):
     ) -> AsyncIterator[Self]:
         """The manager, until the end of the `with` block; everything that happens is recorded."""
         async with cls.with_phone(browser, directory, language, recording=True) as one:
-            one.front.employee, one.front.claims = "m-maria", {"kind": "manager"}
+            one.front.sign_in("m-maria")
+            one.front.claims = {"kind": "manager"}
             await one.page.set_viewport_size(DESKTOP)
             yield one
 
@@ -37,6 +38,11 @@ class Manager(Employee):
         """Open the board at a view, and wait until it is live."""
         await self.page.goto(f"{self.base}/board/#/{screen}")
         await self.is_live()
+
+    async def comes_back(self, **after: float) -> None:
+        """Let more time pass than a session is long, and sign in again."""
+        await self.later(**after)
+        self.front.sign_in(self.front.employee)
 
     async def is_live(self) -> None:
         """Wait until the board says that its numbers are of now."""

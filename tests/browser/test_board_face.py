@@ -150,7 +150,7 @@ async def test_another_assumption_gives_another_return_and_the_service_says_whic
     helped = fact("feedback.received", helped="yes")
     told = {"source": "/them", "sequence": f"{1:020}", "time": manager.aboard.clock().isoformat()}
     await manager.aboard.feed("audit", helped.TOPIC, [record(helped, 0, "e-1", **told)], 9)
-    await manager.later(days=1)
+    await manager.comes_back(days=1)
     await manager.opens("worth")
     for query, press in (("", "Shift"), ("handling_minor=0", "Home")):
         found = await manager.measures("recovery_roi", query, days=28)
@@ -174,7 +174,7 @@ async def a_stretch(one: Manager) -> None:
             given = await aboard.give(complaint, f"taxfree-card/{worth}", f"{who}-{key}", who)
             assert given.status_code == HTTPStatus.CREATED, given.text
     await aboard.carry()
-    await one.later(hours=18)
+    await one.comes_back(hours=18)
 
 
 async def test_a_stretch_is_called_a_good_one(manager: Manager) -> None:
