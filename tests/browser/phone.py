@@ -68,8 +68,9 @@ class Front:
         self.sign_in("e-ingrid")
         #: Answers that the services gave and that got lost on the way.
         self.lost = 0
-        #: Services that are down.
+        #: Services that are down, and those from which nothing arrives although no connection breaks.
         self.down: set[str] = set()
+        self.silent: set[str] = set()
         self._under_way: dict[asyncio.Task[None], str] = {}
 
     def goes_down(self, service: str) -> None:
@@ -118,7 +119,16 @@ class Front:
             await self.aboard.apps[name].api(inner, receive, _nothing)
             await answer(send, 503, b"{}", "application/problem+json")
             return
-        answering = asyncio.create_task(self.aboard.apps[name].api(inner, receive, send))
+        if name in self.silent:
+            while (await receive())["type"] != "http.disconnect":
+                pass
+            return
+
+        async def arrives(message: Any) -> None:
+            if name not in self.silent:
+                await send(message)
+
+        answering = asyncio.create_task(self.aboard.apps[name].api(inner, receive, arrives))
         self._under_way[answering] = name
         try:
             await answering
