@@ -32,7 +32,7 @@ from shared.runtime.http.auth import OF_SITE
 from shared.runtime.http.face import Face
 from shared.runtime.http.routes import Ask, Routes
 
-#: Days of one answer: a quarter, which takes a third of a second of CPU time, as each day has 1,410 balances.
+#: Days of one answer: a quarter, which takes a third of a second of CPU time or a little more, as each day has 1,569 balances.
 DAYS_MAX = 92
 #: The first day that may be asked for: those before have no records.
 FIRST = date(2000, 1, 1)

@@ -38,6 +38,9 @@ export function draw(place: HTMLElement, hours: Hour[], zone: string): () => voi
   };
 }
 
+/** A weekday at midnight, else the hour alone. */
+const short = (at: string): string => (/\b00[:.]00$/.test(at) ? at.replace(/\W*00[:.]00$/, "") : at.replace(/^\D*/, ""));
+
 function options(width: number, zone: string): uPlot.Options {
   const styles = getComputedStyle(document.documentElement);
   const colour = (name: string): string => styles.getPropertyValue(`--${name}`).trim();
@@ -57,7 +60,7 @@ function options(width: number, zone: string): uPlot.Options {
       y: { range: (_, __, most) => [0, Math.max(4, Math.ceil(most))] },
     },
     axes: [
-      { ...text, space: 60, values: (_, splits) => splits.map((one) => clock(one * 1000, zone).replace(/^.*?(\d)/, "$1")) },
+      { ...text, space: 60, values: (_, splits) => splits.map((one) => short(clock(one * 1000, zone))) },
       { ...text, size: 36, incrs: STEPS, values: (_, splits) => splits.map((one) => number(one)) },
     ],
     series: [

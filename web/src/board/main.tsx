@@ -112,8 +112,12 @@ function Standing() {
 }
 
 function Tabs() {
+  const tabs = useRef<HTMLElement>(null);
+  const name = shown().name;
+  // On a phone there is not room for all of them.
+  useEffect(() => tabs.current?.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" }), [name]);
   return (
-    <nav aria-label={say("board.tab.title")}>
+    <nav aria-label={say("board.tab.title")} ref={tabs}>
       {mine().map((one) => (
         <a key={one.name} href={to(one.name, site.value)} aria-current={one === shown() ? "page" : undefined}>
           {say(`board.tab.${one.name}`)}

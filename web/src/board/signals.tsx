@@ -2,9 +2,11 @@
 import { useState } from "preact/hooks";
 import { Away, type Board, read, Refused, type Seen, type Signal, type Signals as Listed, tap } from "../api";
 import { day, language, money, moment, say } from "../words";
+import { wait } from "./figures";
 import { useHeard } from "./measures";
 import { Card, CategoryIcon, Nothing } from "./parts";
 
+const HOUR_S = 3_600;
 const DISMISSALS = ["explained", "usual_here", "limit_too_low", "followed_up", "wrong_data"] as const;
 /** As the service takes a purpose: a line of at least three characters, without an address. */
 const PURPOSE = "[^@]{3,200}";
@@ -30,7 +32,8 @@ function sentence(of: Signal): string {
   const amounts = Object.entries(of.numbers)
     .filter(([name]) => name.endsWith("_minor") && of.currency)
     .map(([name, minor]) => [name.replace(/_minor$/, ""), money(minor, of.currency as string)]);
-  return say(`board.signals.says.${of.signal}`, { ...of.numbers, ...Object.fromEntries(amounts), person: short(of.persons[0] ?? "") });
+  const time = of.numbers.hours ? wait(of.numbers.hours * HOUR_S) : say("board.signals.under_an_hour");
+  return say(`board.signals.says.${of.signal}`, { ...of.numbers, ...Object.fromEntries(amounts), time, person: short(of.persons[0] ?? "") });
 }
 
 function One({ of, zone }: { of: Signal; zone: string }) {
