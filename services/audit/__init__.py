@@ -16,7 +16,7 @@ consumes  recovery.complaints.v1 (complaint: received, repeated, triaged, correc
           compensation-replay: taken),
           recovery.notifier.v1 (message: queued, attempted, delayed, deferred, sent, failed, delivered, bounced, said;
           preferences: changed; safety: routed, seen, retold, unseen;
-           feedback: received; survey: answered; employee: thanked, praised, notified; inbox: read;
+          feedback: received; survey: answered; employee: thanked, praised, notified; inbox: read;
           webhook: queued, attempted, delayed, delivered, dropped, disabled; notifier-replay: taken),
           recovery.vault.v1 (customer-key: created, rewrapped, destroyed),
           recovery.policy.v1 (policy: published), recovery.roster.v1 (employee: listed),

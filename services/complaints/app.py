@@ -179,10 +179,8 @@ def build(
     backups_kept = timedelta(days=settings.backups_kept_days)
     links = Tokens(parts.vault.derive(MINE), MINE, now)
     timelines, exports = Timelines(parts.vault), Exports(parts.vault, profiles)
-    check_page, survey_page = answers_at(settings.answers_url, parts.vault, now)
-    selfservice = SelfService(
-        parts.vault, triage, links, check_page, survey_page, timelines, exports
-    )
+    pages = answers_at(settings.answers_url, parts.vault, now)
+    selfservice = SelfService(parts.vault, triage, links, *pages, timelines, exports)
     touchpoints = Touchpoints(parts.vault, triage, profiles, intake, links, now)
     limits = Limits(settings.forms, now)
     door = Door(intake, selfservice, links, limits, settings.client_address_header)

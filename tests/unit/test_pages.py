@@ -229,7 +229,8 @@ async def test_after_a_no_the_page_says_what_happens_next_and_by_when(
     assert re.search(rf"{heard[language]} \S+day|{heard[language]} \S+dag", words(later.text))
     assert check["code"] in later.text
     assert f'href="{path}"' not in later.text
-    assert "<form" not in later.text
+    # The answer is given; one more line to it is taken.
+    assert re.findall(r'<form[^>]* action="([^"]+)"', later.text) == [f"{path}/no"]
 
 
 async def test_who_changes_their_mind_is_shown_what_they_answered(aboard: Aboard):
