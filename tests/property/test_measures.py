@@ -71,7 +71,7 @@ def test_measures_equal_a_slow_computation_with_repeats_lateness_and_a_rebuild(t
         @settings(max_examples=25, deadline=None)
         # Of the second, every measure has a value.
         @example(seed=0, length=200, again=[7], days=(0, 2), hours=60)
-        @example(seed=61, length=200, again=[7], days=(0, 2), hours=60)
+        @example(seed=154, length=200, again=[7], days=(0, 2), hours=60)
         @given(
             seed=st.integers(0, 2**32),
             length=st.integers(1, 120),

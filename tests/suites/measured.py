@@ -67,7 +67,7 @@ def told(chance: Random, start: datetime) -> Told:
     reason = chance.choice(["food", "food", "noise"])
     match kind:
         case "complaint.triaged":
-            changes |= {"category": reason, "step": chance.choice([None, "dining", "room"])}
+            changes |= {"category": reason, "step": [None, "dining", "room"][at.minute % 3]}
         case "check.issued" | "check.refused":
             changes |= {
                 "employee_id": f"e-{chance.randint(1, 14)}",
