@@ -98,6 +98,12 @@ ROWS: Rows = (
                 "{{service}} {{reason}}",
             ),
             (
+                "Events with unknown fields per hour",
+                "short",
+                "sum by (service, topic) (increase(unknown_fields_total[1h]))",
+                "{{service}} {{topic}}",
+            ),
+            (
                 "Batches tried again",
                 "ops",
                 "sum by (service) (rate(stream_retries_total[5m]))",
