@@ -285,8 +285,9 @@ def _goal(one: Mapping[str, Any], cpus: int) -> str:
     wanted = sum(one["cpu_us"].values()) * one["rate"] / 1_000_000
     return (
         f"{said} At this rate all processes together, the client among them, want {wanted:.1f} of the {cpus} processors, and the"
-        f" notifier, which is one process, {one['cpu_us']['notifier'] * one['rate'] / 1_000_000:.2f} of one: what a processor has no"
-        " time for waits, and so does everything behind it."
+        f" notifier, which is one process, {one['cpu_us']['notifier'] * one['rate'] / 1_000_000:.2f} of one; where other"
+        " work wants them too, letters queue. Besides, a letter whose customer's key comes after its complaint waits a second"
+        " before it is tried again."
     )
 
 
