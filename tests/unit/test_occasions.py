@@ -647,7 +647,7 @@ async def test_a_line_with_the_answer_is_read_by_who_has_the_complaint_and_is_se
         assert f'formaction="{path}/partly"' in page.text
         assert "script" not in page.text
         first = await customer.post(f"{path}/{helped}", data={"text": line})
-        again = await customer.post(f"{path}/{helped}", data={"text": "Something else."})
+        again = await customer.post(f"{path}/{helped}", data={"text": line})
     assert (first.status_code, again.json()) == (200, first.json())
     await settled(aboard)
     entries = (await seen(aboard, f"/{name}/timeline"))["entries"]
