@@ -129,7 +129,7 @@ def case_triaged(case: Case | None, fact: ComplaintTriaged) -> Case:
 def case_reopened(case: Case | None, fact: ComplaintReopened) -> Case:
     """The case of a reopened complaint, which is one again; a new one if none is known."""
     known = case or Case(customer_ref=fact.customer_ref, site=fact.site, language=fact.language)
-    return known.model_copy(update={"ended": None})
+    return known if known.ended is None else known.model_copy(update={"ended": None})
 
 
 def case_ended(case: Case, fact: ComplaintWithdrawn | ComplaintUnfounded) -> Case:
