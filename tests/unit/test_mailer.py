@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from devstack.providers import HANGS_UP, HELLO, LOSES, ScriptedMail, serving_mail
+from devstack.providers import HANGS_UP, HELLO, LOSES, MAIL, ScriptedMail, serving_mail
 from devstack.stack import free_port
 from services.notifier.channels import smtp
 from services.notifier.channels.mime import written
@@ -312,7 +312,6 @@ async def test_a_conversation_ends_for_which_no_letter_comes():
         ("550 no such address", Never(Reason.ADDRESS_REFUSED)),
         ("451 for the address", Later(Reason.MAIL_UNAVAILABLE)),
         ("554 for the letter", Later(Reason.MAIL_UNAVAILABLE)),
-        ("421 at once", Later(Reason.MAIL_UNAVAILABLE)),
         ("silent after the letter", Unknown()),
         ("loses the letter", Unknown()),
         ("never answers the letter", Unknown()),
@@ -343,6 +342,35 @@ async def test_where_the_server_hung_up_meanwhile_a_letter_has_a_new_conversatio
         await asyncio.wait(server.talks)
         fates = [await channel.send(letter()) for _ in range(2)]
     assert fates == [Delivered()] * 2
+    assert len(server.talks) == 2
+
+
+@pytest.mark.parametrize(
+    "end", [{"greeting": "421"}, {"MAIL": LOSES}, {"RCPT": "421 enough"}, {"DATA": LOSES}], ids=str
+)
+async def test_where_the_server_takes_fewer_letters_of_a_conversation_the_next_has_a_new_one(
+    monkeypatch, end
+):
+    monkeypatch.setattr(smtp, "KEPT_S", 60)
+    monkeypatch.setitem(MAIL, "ends", end)
+    server = ScriptedMail(["taken", "ends"])
+    async with serving_mail(server) as port:
+        channel = SmtpChannel(MailServer("127.0.0.1", port), Clock())
+        assert await channel.send(letter()) == Delivered()
+        monkeypatch.setattr(smtp, "KEPT_S", 0)
+        assert await channel.send(letter()) == Delivered()
+    assert len(server.talks) == len(server.bodies) == 2
+
+
+async def test_a_letter_is_offered_once_more_at_most_where_the_server_ends_every_conversation(
+    monkeypatch,
+):
+    monkeypatch.setattr(smtp, "KEPT_S", 60)
+    server = ScriptedMail(["taken", "421 at once", "421 at once"])
+    async with serving_mail(server) as port:
+        channel = SmtpChannel(MailServer("127.0.0.1", port), Clock())
+        fates = [await channel.send(letter()) for _ in range(2)]
+    assert fates == [Delivered(), Later(Reason.MAIL_UNAVAILABLE)]
     assert len(server.talks) == 2
 
 

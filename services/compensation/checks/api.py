@@ -411,7 +411,7 @@ class Answers:
     """Makes the answer to a wish from its last fact."""
 
     codes: Codes
-    #: Makes the URL of the check's page, from complaint, check and the end of its validity.
+    #: Makes the URL of the check's page, from the check and the end of its validity.
     link: Callable[[str, datetime], str]
     titles: Titles
 

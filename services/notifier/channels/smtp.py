@@ -67,6 +67,11 @@ class Conversation(aiosmtplib.SMTP):
     #: Ends it, while it waits for a letter.
     ends: asyncio.TimerHandle | None = None
 
+    @property
+    def was_ended(self) -> bool:
+        """Whether the server ended it between letters: it takes fewer of each than we give it, and has nothing of this one."""
+        return self.letters > 1 and self.taken is False and not self.is_connected
+
     async def give(self, letter: Letter, sender: str, recipient: str, now: datetime) -> None:
         """Give it a letter, in eight bits if it takes them; raises what aiosmtplib does. Waits for the server."""
         self.taken, self.letters = False, self.letters + 1
@@ -136,7 +141,13 @@ class SmtpChannel:
         talk = await self._talk()
         try:
             async with asyncio.timeout(SMTP_TIMEOUT_S):
-                await talk.give(letter, sender, recipient, self._now())
+                try:
+                    await talk.give(letter, sender, recipient, self._now())
+                except aiosmtplib.SMTPException:
+                    if not talk.was_ended:
+                        raise
+                    talk = await self._begun()
+                    await talk.give(letter, sender, recipient, self._now())
         except aiosmtplib.SMTPRecipientRefused as error:
             if no_such_mailbox(error):
                 return Never(Reason.ADDRESS_REFUSED)
@@ -163,6 +174,10 @@ class SmtpChannel:
             talk.ends.cancel()
             if talk.is_connected:  # else the server has hung up
                 return talk
+        return await self._begun()
+
+    async def _begun(self) -> Conversation:
+        """A new conversation."""
         if self._hostname is None:
             self._hostname = asyncio.create_task(own_name())
         # Shared by all letters: one that ends does not end it for the others.
