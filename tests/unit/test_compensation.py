@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 from itertools import count
+from typing import Any
 
 import pytest
 from pydantic_core import to_json
@@ -83,7 +84,7 @@ def option(cost: int) -> Option:
     )
 
 
-def decide(wished: Option, room: Headroom = ROOM):
+def decide(wished: Option, room: Headroom = ROOM, **case: Any):
     wish = CheckRequest(
         check_id="ck-1",
         complaint_id="co-1",
@@ -95,6 +96,7 @@ def decide(wished: Option, room: Headroom = ROOM):
         severity=Severity.SEVERE,
         language=Language.EN,
         day="2026-06-03",
+        **case,
     )
     decided = room.decide(wish.option.cost_minor)
     if isinstance(decided, Exceeded):
@@ -152,6 +154,15 @@ def test_every_alternative_fits_and_something_always_does(spent):
     refused = decide(option(2500_01), room).facts[0]
     assert refused.alternatives == found[:ALTERNATIVES_MAX]
     assert len(refused.alternatives) >= 1
+
+
+def test_who_left_is_offered_nothing_instead_that_only_a_guest_can_use():
+    def instead(**case: Any) -> list[str]:
+        (refused,) = decide(option(2500_01), **case).facts
+        return [one.item for one in refused.alternatives]
+
+    assert "dinner-for-two" in instead(stay_ends_at=START + timedelta(seconds=1))
+    assert "dinner-for-two" not in instead(stay_ends_at=START)
 
 
 def test_what_is_free_is_given_also_where_everything_is_spent_and_charged_nowhere():

@@ -372,6 +372,22 @@ async def test_a_dinner_on_board_ends_with_the_stay_and_is_not_offered_to_who_le
     assert datetime.fromisoformat(late["valid_until"]) == aboard.clock() + timedelta(days=3)
 
 
+async def test_who_left_is_not_offered_a_dinner_on_board_instead_of_what_does_not_fit(
+    aboard: Aboard, tell: Told
+):
+    card = "taxfree-card/100000"
+    await tell(describes(aboard, stay_ends_at=aboard.clock() + timedelta(days=1)))
+    complaint = await write_down(aboard, "k", ADDRESS)
+    aboard.later(days=2)
+    for number, item in enumerate((card, card, card, "cinema")):
+        given = await aboard.give(complaint, item, f"g{number}", again=True)
+        assert given.status_code == 201
+    refused = await aboard.give(complaint, card, "g", again=True)
+    instead = [one["item"] for one in refused.json()["alternatives"]]
+    assert "taxfree-card/50000" in instead  # which costs more than the dinner
+    assert "dinner-for-two" not in instead
+
+
 async def test_compensation_forgets_segment_and_stay_of_an_erased_customer(
     aboard: Aboard, tell: Told
 ):

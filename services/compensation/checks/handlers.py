@@ -604,6 +604,8 @@ def check_request(
         language=case.language,
         day=staff.windows.day.id,
         ruled_by=staff.policy_version,
+        segment=case.segment,
+        stay_ends_at=case.stay_ends_at,
         **rights(staff.policy, reason, service, case.language, basis),
         **more,
     )

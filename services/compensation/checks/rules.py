@@ -219,6 +219,9 @@ class CheckRequest:
     role: str | None = None
     #: The policy's version that the employee was under; None if nobody's was asked for.
     ruled_by: int | None = None
+    #: As the case has them: what is offered instead depends on them.
+    segment: str | None = None
+    stay_ends_at: datetime | None = None
 
 
 def grant(
@@ -295,7 +298,7 @@ def refuse(
         offered=tuple(offered),
         bound_by=exceeded.bound_by,
         left={**(shared or {}), **left_of(headroom.limits, headroom.balances)},
-        alternatives=_instead(request, policy, headroom, earlier_items)[:ALTERNATIVES_MAX],
+        alternatives=_instead(request, policy, headroom, earlier_items, now)[:ALTERNATIVES_MAX],
         colleague_id=colleague_id,
         refused_at=now,
     )
@@ -303,7 +306,11 @@ def refuse(
 
 
 def _instead(
-    request: CheckRequest, policy: Policy, headroom: Headroom, earlier_items: Sequence[str]
+    request: CheckRequest,
+    policy: Policy,
+    headroom: Headroom,
+    earlier_items: Sequence[str],
+    now: datetime,
 ) -> tuple[Option, ...]:
     """What fits instead of a request, best first."""
     wished = request.option.item
@@ -323,6 +330,8 @@ def _instead(
         request.language,
         earlier_items=earlier_items,
         instead_of=wished,
+        segment=request.segment,
+        left=request.stay_ends_at is not None and request.stay_ends_at <= now,
     )
 
 
