@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
 
 from shared.contracts.reasons import Reason
+from shared.runtime.http.inputs import values_of
 from tests.suites.services import Aboard
 
 PATH = "/v1/complaints"
@@ -152,3 +155,12 @@ async def test_a_caller_who_leaves_while_sending_is_no_failure_of_ours(aboard: A
     await aboard.apps["complaints"].api(scope, receive, send)
     assert sent[0]["status"] == 400
     assert "request_failed" not in caplog.text
+
+
+async def test_a_browser_that_leaves_while_sending_a_form_is_no_failure_of_ours():
+    async def receive():
+        return {"type": "http.disconnect"}
+
+    with pytest.raises(HTTPException) as refused:
+        await values_of(Request({"type": "http", "method": "POST", "headers": []}, receive), 10)
+    assert refused.value.status_code == 400

@@ -105,16 +105,21 @@ async def form_of(request: Request, form: type[F], fields_max: int) -> F:
 async def values_of(request: Request, fields_max: int) -> dict[str, list[str]]:
     """All values of each field of a form that a browser sends; raises Rejected(schema_invalid) for too many of them."""
     try:
-        return parse_qs((await request.body()).decode(errors="replace"), max_num_fields=fields_max)
+        return parse_qs((await _sent(request)).decode(errors="replace"), max_num_fields=fields_max)
     except ValueError:
         raise Rejected(Reason.SCHEMA_INVALID) from None
 
 
-async def _body(request: Request, parameter: Parameter) -> BaseModel:
+async def _sent(request: Request) -> bytes:
+    """The body; raises HTTPException(400) if the caller leaves while sending it, which is no failure of ours."""
     try:
-        body = await request.body()
+        return await request.body()
     except ClientDisconnect:
         raise HTTPException(400) from None
+
+
+async def _body(request: Request, parameter: Parameter) -> BaseModel:
+    body = await _sent(request)
     model: type[BaseModel] = parameter.annotation
     if not body:
         if parameter.default is Parameter.empty:
