@@ -251,6 +251,8 @@ def test_where_words_do_not_decide_the_model_does(languages: Languages) -> None:
         "Notre chambre n'était pas propre",
         "Hytti oli likainen eikä kukaan auttanut meitä",
         "De soep was koud en de ober was onbeleefd",
+        "Das Zimmer in dem Hotel in Oslo war kalt, ein Skandal, in der Nacht kam niemand",
+        "Het was koud in de kamer en het is er niet af gemaakt, wat een schande",
         "La sopa estaba fría y el camarero fue grosero",
         "La camera era sporca e nessuno ci ha aiutato",
         "Zupa była zimna, a kelner niegrzeczny",

@@ -777,7 +777,7 @@ def _why(
         if waiting is not None:
             return Absent.NOT_CLOSED, shown_from(waiting)
         return (Absent.TOO_FEW_EMPLOYEES if withheld else Absent.NOTHING_COUNTED), None
-    if row.counted:
+    if row.counted and measure.unit is Unit.SCORE:
         return Absent.TOO_FEW_ANSWERS, None
     of_windows = USED in measure.counters or STAFF in measure.counters
     if of_windows and any(one.counts.get(WINDOWS.name) for one in days):

@@ -96,7 +96,9 @@ class Languages:
         found = Counter(filter(None, map(_LANGUAGE_OF_WORD.get, words))).most_common(2)
         # One word may be a name or a quotation, so two are needed and a clear lead over the next language.
         clear = found and found[0][1] >= 2 and (len(found) == 1 or found[0][1] > 2 * found[1][1])
-        if clear and any(one in _LANGUAGE_OF_WORD and one not in _SHARED for one in words):
+        if clear and any(
+            _LANGUAGE_OF_WORD.get(one) is found[0][0] and one not in _SHARED for one in words
+        ):
             return Detected(found[0][0])
         said = " ".join(words)
         other = len(_OTHER_SCRIPT.findall(said))
