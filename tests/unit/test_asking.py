@@ -33,6 +33,7 @@ from tests.unit.test_erasure import document, erase
 from tests.unit.test_lifecycle import do
 from tests.unit.test_occasions import changed as notifying
 from tests.unit.test_occasions import fates, last, link_in, settled
+from tests.unit.test_preferences import choose
 
 BROWSER = {"Accept": "text/html"}
 KARI = Contact(name="Kari", email="kari@example.org", phone="+47 912 34 567")
@@ -218,6 +219,15 @@ async def test_the_question_comes_in_the_language_that_is_known_of_the_customer(
     assert [one["language"] for one in await of_type(aboard, "touchpoint.asked")] == ["sv", "nb"]
 
 
+async def test_the_page_is_in_the_language_that_the_customer_chose_since(aboard: Aboard):
+    path = await asked(aboard)
+    await choose(aboard, link_in(last(aboard), "p"), language="sv")
+    await aboard.carry()
+    assert '<html lang="sv">' in (await page(aboard, path)).text
+    aboard.clock.advance(timedelta(days=400))
+    assert '<html lang="sv">' in (await page(aboard, path)).text
+
+
 async def test_a_customer_with_a_telephone_alone_is_asked_by_text_message(tmp_path: Path):
     texting = notifying(channels=["email", "sms"], calling_code="47", sms_from="Aurora")
     aboard = await Aboard(tmp_path, texting).begin()
@@ -281,6 +291,25 @@ async def test_a_bad_answer_is_a_complaint_once_whatever_its_words_say(aboard: A
     assert (await fates(aboard))[Occasion.ACKNOWLEDGEMENT] == ["sent"]
     assert await of_type(aboard, "check.issued", "compensation") == []
     assert (words or "zqv") not in repr([store.kept for store in aboard.stores.values()])
+
+
+async def test_answers_of_one_customer_who_is_written_to_elsewhere_stay_apart(aboard: Aboard):
+    """Any publisher may name any customer, and say where they are asked."""
+    paths = []
+    for number, email in enumerate(("kari@example.org", "kari@example.org", "else@example.org")):
+        contact = Contact(email=email)
+        paths.append(
+            await asked(aboard, offset=500 + number, contact=contact, passed_at=aboard.clock())
+        )
+        aboard.clock.advance(timedelta(days=8))
+    for path in paths:
+        await send(aboard, path, experience="1", text=COMPLAINED)
+    first, second, third = [
+        one["complaint_id"] for one in await of_type(aboard, "complaint.received")
+    ]
+    (merged,) = await of_type(aboard, "complaint.merged")
+    assert (merged["complaint_id"], merged["into"]) == (second, first)
+    assert third not in (first, second)
 
 
 async def test_words_of_danger_in_a_good_answer_are_a_complaint_and_severe(aboard: Aboard):
@@ -418,8 +447,22 @@ def test_a_quota_holds_in_whatever_order_touchpoints_come():
     asking = Asking(touchpoints={"a": Touchpoint(words=WORDS, step=JourneyStep.ROOM)})
     for away, too_soon in ((timedelta(days=6), True), (timedelta(days=7), False)):
         for at in (START + away, START - away):
-            assert enough(LastAsked(at=START), at, asking) is too_soon
+            assert enough(LastAsked(ats=(START,)), at, asking) is too_soon
     assert not enough(None, START, asking)
+
+
+async def test_a_question_that_is_due_later_lets_nobody_be_asked_twice_before_it(tmp_path: Path):
+    policy = policy_with(again_after="P1D")
+    assert policy.asking is not None
+    dinner = policy.asking.touchpoints["dinner-served"].model_dump(mode="json")
+    booking = {**dinner, "after": "P5D"}
+    asking = {"again_after": "P1D", "touchpoints": {"booked": booking, "dinner-served": dinner}}
+    aboard = await Aboard(tmp_path, policy_with(**asking)).begin()
+    await tell(aboard, 500, touchpoint="booked")
+    for number in range(1, 4):
+        await tell(aboard, 500 + number)
+    asked_about = [one["touchpoint"] for one in await of_type(aboard, "touchpoint.asked")]
+    assert asked_about == ["booked", "dinner-served"]
 
 
 def test_a_share_of_the_customers_is_asked_and_always_the_same():

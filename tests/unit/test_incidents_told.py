@@ -290,6 +290,26 @@ async def test_what_is_about_something_else_or_is_over_has_no_words(crowd: Aboar
     assert WORDS["en"] not in await mine(crowd, names[0])
 
 
+async def test_a_merged_complaint_whose_matter_is_over_has_no_words(crowd: Aboard):
+    (head,) = await many(crowd, 1)
+    (other,) = await many(crowd, 1, 1)
+    async with crowd.http("complaints", crowd.bearer("e-ingrid")) as phone:
+        merged = await phone.post(
+            f"/v1/complaints/{other}/merge",
+            json={"into": head},
+            headers={"Idempotency-Key": "m-1"},
+        )
+    assert merged.status_code == 200, merged.text
+    await crowd.carry()
+    await many(crowd, 3, 2)
+    assert WORDS["en"] in await mine(crowd, other)
+    await crowd.give(head, "cinema", "k1")
+    await settled(crowd)
+    await answers(crowd, last(crowd), "yes")
+    await settled(crowd)
+    assert WORDS["en"] not in await mine(crowd, other)
+
+
 def test_incidents_are_known_the_same_in_whatever_order_their_topics_come():
     first = {"incident_id": "in-1", "site": SITE, "reason": Category.FOOD}
     second = {**first, "incident_id": "in-2"}

@@ -472,6 +472,12 @@ async def test_money_is_an_amount_in_minor_units_with_its_currency(aboard: Aboar
     assert found["checks_given", ""]["currency"] is None
 
 
+async def test_a_site_that_spent_nothing_lacks_no_answers(aboard: Aboard):
+    await hear(aboard, Told(fact("complaint.triaged"), START, START))
+    found = await asked(aboard, "?measure=recovery_roi&handling_minor=0")
+    assert [one["absent"] for one in found.json()["lagging"]] == ["nothing_counted"]
+
+
 async def test_the_same_comes_as_a_table_for_who_accepts_csv(aboard: Aboard):
     await hear(aboard, check(1), *(Told(fact("message.sent"), START, START),))
     answer = await asked(aboard, accept="text/csv;q=1.0, */*;q=0.1")

@@ -16,6 +16,7 @@ from services.complaints.asking.rules import (
     is_bad,
     unsettled,
 )
+from services.complaints.customer.handlers import language_of
 from services.complaints.customer.profiles import Profiles
 from services.complaints.customer.rules import KeptProfile
 from services.complaints.intake.handlers import Intake, complaint_id_of, fits
@@ -126,7 +127,7 @@ class Touchpoints:
     async def addressee_of(self, token: str, view: View) -> Addressee | None:
         """Whose link it is, also of an expired one; None if it is not ours."""
         asked = await view.get(Asked, self._askings.told(token).get("asking", ""))
-        return Addressee(asked.language, asked.site) if asked is not None else None
+        return Addressee(await language_of(asked, view), asked.site) if asked is not None else None
 
     def read(self, token: str) -> str:
         """The question of a link's token; raises Rejected(link_invalid)."""
@@ -135,7 +136,7 @@ class Touchpoints:
     async def shown(self, token: str, view: View) -> Shown:
         """What the page shows; raises Rejected(link_invalid), also if the site asks no more or the customer was erased."""
         _, asked, policy, asking = await self._opened(token, view)
-        language = spoken(asked.language, policy)
+        language = spoken(await language_of(asked, view), policy)
         complaint = None
         if asked.complaint_id is not None:
             complaint = await view.get(Complaint, asked.complaint_id)
@@ -191,7 +192,7 @@ class Touchpoints:
         if not bad and not form.text:
             return Decision()
         key = await self._keys.needed(asked.customer_ref, view)
-        language = spoken(asked.language, policy)
+        language = spoken(await language_of(asked, view), policy)
         question = in_language(asking.touchpoints[asked.touchpoint].words, language)
         raised = ComplaintRaised(
             site=asked.site,

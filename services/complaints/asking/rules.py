@@ -21,6 +21,8 @@ from shared.kernel import Document, Fold, Slice, score_at
 
 #: Nobody is asked later than this after the policy's time: a system that was away for a week tells of old breakfasts.
 LATE_MAX = timedelta(days=2)
+#: Times at which a customer was asked that are kept: more than lie between now and the latest question that is due.
+ASKED_KEPT = 16
 #: Complaints whose customer waits for us, for another body, or was just told what was done: they are asked nothing else.
 UNSETTLED = OPEN | {State.RECEIVED, State.RESOLUTION_RECORDED, State.REFERRED_EXTERNAL}
 
@@ -45,11 +47,11 @@ class Asked(Document):
 
 
 class LastAsked(Document):
-    """When a customer was asked last, about whatever touchpoint."""
+    """When a customer was asked last, and is to be asked, about whatever touchpoints; the latest ones, earliest first."""
 
     KIND: ClassVar[str] = "last-asked"
 
-    at: datetime
+    ats: tuple[datetime, ...]
 
 
 def due_at(passed: TouchpointPassed, touchpoint: Touchpoint, now: datetime) -> datetime | None:
@@ -65,7 +67,7 @@ def drawn(asking_id: str, touchpoint: Touchpoint) -> bool:
 
 def enough(last: LastAsked | None, at: datetime, asking: Asking) -> bool:
     """Whether a customer was asked so shortly before, or is to be asked so soon after, that they are not asked now."""
-    return last is not None and abs(at - last.at) < asking.again_after
+    return last is not None and any(abs(at - one) < asking.again_after for one in last.ats)
 
 
 def unsettled(complaints: Iterable[Complaint]) -> bool:
@@ -84,8 +86,9 @@ def asked(_: Asked | None, fact: TouchpointAsked) -> Asked:
 
 
 def asked_last(before: LastAsked | None, fact: TouchpointAsked) -> LastAsked:
-    """The latest of the customer's questions: touchpoints may be told of in any order."""
-    return LastAsked(at=fact.due_at if before is None else max(before.at, fact.due_at))
+    """The latest of the customer's questions: one that is due in a week does not hide one of today."""
+    known = before.ats if before is not None else ()
+    return LastAsked(ats=tuple(sorted((*known, fact.due_at)))[-ASKED_KEPT:])
 
 
 def answered(before: Asked, fact: TouchpointAnswered) -> Asked:

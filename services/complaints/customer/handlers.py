@@ -14,6 +14,7 @@ from services.complaints.asking.rules import Asked, asked_of
 from services.complaints.customer.rules import (
     CERTIFY,
     STEP,
+    ChosenLanguage,
     DelightGiven,
     Erasure,
     KeptProfile,
@@ -29,6 +30,7 @@ from services.complaints.customer.rules import (
 from services.complaints.intake.rules import Praise, praise_of_customer
 from services.complaints.lifecycle.rules import Complaint, of_customer
 from services.complaints.matters.handlers import split_off
+from shared.contracts.complaints import Language
 from shared.contracts.event import Event
 from shared.contracts.reasons import Reason
 from shared.contracts.vault import (
@@ -80,6 +82,12 @@ async def erasing(customer_ref: str, site: str | None, asked_by: str, view: View
     if key.erased:
         raise Rejected(Reason.CUSTOMER_ERASED)
     return erase(customer_ref, [one.name for one in key.every], at, asked_by, view.now)
+
+
+async def language_of(one: Complaint | Asked, view: View) -> Language:
+    """The language that the customer of a complaint or a question chose, else its own; raises Unavailable."""
+    chosen = await view.get(ChosenLanguage, one.customer_ref)
+    return (chosen.language if chosen is not None else None) or one.language
 
 
 async def site_of(customer_ref: str, site: str | None, view: View) -> str:

@@ -267,7 +267,7 @@ class Intake:
         )
         if not by_customer or disruption is not None:
             return Decision((*seals.created, *facts))
-        named = raised.customer is not None
+        named = raised.customer is not None or answer is not None
         return Decision((*seals.created, *await at_once(*facts, policy, view, named=named)))
 
     def _read(

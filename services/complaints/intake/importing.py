@@ -74,7 +74,7 @@ class Names:
         self._rows.execute("INSERT OR IGNORE INTO rows VALUES (?, ?, ?)", (name, content, line))
         found = self._rows.execute("SELECT content, line FROM rows WHERE name = ?", (name,))
         first_content, first_line = found.fetchone()
-        return None if first_content == content else int(first_line)
+        return None if content == first_content or line == first_line else int(first_line)
 
     def keep(self) -> None:
         """Write what was added to disk."""

@@ -12,8 +12,7 @@ from pydantic import ValidationError
 
 from services.complaints.colleagues.handlers import keeper
 from services.complaints.customer.export import ExportedCustomer, Exports
-from services.complaints.customer.handlers import erasing
-from services.complaints.customer.rules import ChosenLanguage
+from services.complaints.customer.handlers import erasing, language_of
 from services.complaints.lifecycle.handlers import (
     danger_in,
     decided,
@@ -84,8 +83,8 @@ SurveyPage = Callable[[str, int, datetime], str]
 CUSTOMER = "customer"
 
 
-#: Where a complaint stands whose customer is told of an incident, as letters tell it.
-AFFECTED = frozenset({State.RECEIVED, State.RESOLUTION_RECORDED, State.MERGED}) | OPEN
+#: Where a complaint stands whose customer is told of an incident.
+AFFECTED = frozenset({State.RECEIVED, State.RESOLUTION_RECORDED}) | OPEN
 #: Where a complaint stands after which the site asks how it was handled.
 SURVEYED = frozenset({State.CONFIRMED, State.CLOSED_NO_RESPONSE})
 
@@ -204,11 +203,11 @@ class SelfService:
     ) -> str:
         """What the site says of the incident about the same as a complaint that goes on; empty if none stands, or it prepared no words.
 
-        Raises Unavailable.
+        A complaint that was merged goes on as long as the one that goes on for it. Raises Unavailable.
         """
         prepared = policy.incidents.words if policy.incidents is not None else {}
         words = prepared.get(complaint.category)
-        if words is None or complaint.state not in AFFECTED:
+        if words is None or (await head_of(complaint, view)).state not in AFFECTED:
             return ""
         known = await view.get(StandingIncident, incident_at(complaint.site, complaint.category))
         return in_language(words, language) if known is not None and not known.over else ""
@@ -432,12 +431,6 @@ class SelfService:
 
     def _hash(self, confirmation_id: str, digits: str) -> str:
         return hmac.digest(self._secret, f"{confirmation_id}/{digits}".encode(), sha256).hex()
-
-
-async def language_of(complaint: Complaint, view: View) -> Language:
-    """The language that the complaint's customer chose, else that of the complaint; raises Unavailable."""
-    chosen = await view.get(ChosenLanguage, complaint.customer_ref)
-    return (chosen.language if chosen is not None else None) or complaint.language
 
 
 async def department_of(
