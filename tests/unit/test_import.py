@@ -162,6 +162,15 @@ def test_ids_of_an_earlier_run_are_known_and_those_of_another_file_or_source_are
     assert run(path, intake, again=True).published == 1
 
 
+def test_a_row_whose_publishing_failed_does_not_stand_against_itself(tmp_path: Path):
+    row = json.dumps({"id": "c-1", "text": "Cold soup."})
+    path, intake = written(tmp_path, "a.jsonl", row), Intake()
+    with pytest.raises(ConnectionError):
+        run(path, Intake(batches=0), site="mistyped")
+    done = run(path, intake, site=SITE)
+    assert (done.published, done.rejected) == (1, 0)
+
+
 def test_names_of_rows_are_kept_as_hashes(tmp_path: Path):
     path = written(tmp_path, "a.jsonl", json.dumps({"id": "kari@example.org", **ROW}))
     run(path, Intake())
