@@ -28,6 +28,7 @@ from shared.runtime.faults import Rejected
 from shared.testing.clock import START
 from tests.suites.services import Aboard, YieldingStore
 from tests.unit.test_erasure import document, erase, ref_of
+from tests.unit.test_export import ask
 from tests.unit.test_lifecycle import do
 from tests.unit.test_notifier import message
 from tests.unit.test_occasions import answers, changed, english, fates, last, link_in, settled
@@ -126,6 +127,7 @@ async def test_a_language_that_was_chosen_is_forgotten_with_the_customer(aboard:
     customer = await ref_of(aboard, name)
     key = ChosenLanguage.key(customer)
     assert document(aboard, "complaints", key)["language"] == Language.DA
+    assert '<html lang="da">' in (await ask(aboard, f"{customer}/export.html")).text
     await erase(aboard, customer)
     assert document(aboard, "complaints", key) == {"erased": True}
     late = PreferencesChanged(

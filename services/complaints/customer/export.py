@@ -13,7 +13,12 @@ from pydantic.config import JsonDict
 from services.complaints.asking.rules import Asked, asked_of
 from services.complaints.customer.handlers import site_of
 from services.complaints.customer.profiles import NOTHING, Profiles
-from services.complaints.customer.rules import DelightGiven, KeptProfile, delights_of
+from services.complaints.customer.rules import (
+    ChosenLanguage,
+    DelightGiven,
+    KeptProfile,
+    delights_of,
+)
 from services.complaints.intake.rules import Praise, praise_of_customer
 from services.complaints.lifecycle.handlers import place_of, words_of
 from services.complaints.lifecycle.rules import Complaint, of_customer
@@ -405,16 +410,19 @@ class Exports:
         return None if found == NOTHING else ExportedProfile(site=kept.site, **dict(found))
 
     async def page(self, exported: ExportedCustomer, view: View) -> str:
-        """The same as a page, in the language of the latest complaint and the time of each site; raises Unavailable.
+        """The same as a page, in the customer's language and the time of each site; raises Unavailable.
 
-        Of a customer who never complained, in the language of what they praised last, else of what they were given or asked last,
-        or of the site.
+        The language is the one that they chose, else that of their latest complaint, of what they praised last, or were
+        given or asked last, or of the site.
         """
         known: Sequence[ExportedQuestion | ExportedDelight | ExportedPraise | ExportedComplaint]
         known = (*exported.asked, *exported.delights, *exported.praise, *exported.complaints)
         sites = {one.site for one in (*known, exported.profile) if one is not None}
         policies = {site: (await self._policies.at(site, view))[0] for site in sites}
-        if known:
+        chosen = await view.get(ChosenLanguage, exported.customer_ref)
+        if chosen is not None and chosen.language is not None:
+            language = chosen.language
+        elif known:
             language = known[-1].language
         else:
             language = next(iter(policies.values())).languages[0] if policies else Language.EN
