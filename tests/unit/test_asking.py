@@ -452,12 +452,11 @@ def test_a_quota_holds_in_whatever_order_touchpoints_come():
 
 
 async def test_a_question_that_is_due_later_lets_nobody_be_asked_twice_before_it(tmp_path: Path):
-    policy = policy_with(again_after="P1D")
-    assert policy.asking is not None
-    dinner = policy.asking.touchpoints["dinner-served"].model_dump(mode="json")
-    booking = {**dinner, "after": "P5D"}
-    asking = {"again_after": "P1D", "touchpoints": {"booked": booking, "dinner-served": dinner}}
-    aboard = await Aboard(tmp_path, policy_with(**asking)).begin()
+    dinner = {"words": WORDS, "step": JourneyStep.DINING}
+    booked = {"words": WORDS, "step": JourneyStep.BOOKING, "after": "P5D"}
+    touchpoints = {"booked": booked, "dinner-served": dinner}
+    policy = policy_with(again_after="P1D", touchpoints=touchpoints)
+    aboard = await Aboard(tmp_path, policy).begin()
     await tell(aboard, 500, touchpoint="booked")
     for number in range(1, 4):
         await tell(aboard, 500 + number)

@@ -6,7 +6,13 @@ import json
 from pathlib import Path
 
 from services.complaints.triage import history
-from services.complaints.triage.corrections import ROWS, SAFETY, UNREADABLE, corrections
+from services.complaints.triage.corrections import (
+    ROWS,
+    SAFETY,
+    UNREADABLE,
+    UNSUPPORTED,
+    corrections,
+)
 from services.complaints.triage.history import Example
 from shared.contracts.complaints import Language
 from shared.runtime.privacy.keys import Keys
@@ -62,6 +68,12 @@ async def test_no_word_about_somebodys_safety_leaves_the_store(aboard: Aboard):
     name = await aboard.raise_complaint(text="My son is allergic to nuts and cannot breathe.")
     await do(aboard, name, "correct", category="food", severity="mild")
     assert await put_right(aboard) == ([], {SAFETY: 1})
+
+
+async def test_words_in_a_language_that_is_not_read_are_no_row_of_english(aboard: Aboard):
+    name = await aboard.raise_complaint(text="Das Zimmer war schmutzig, und niemand hat geholfen.")
+    await do(aboard, name, "correct", category="cleanliness")
+    assert await put_right(aboard) == ([], {UNSUPPORTED: 1})
 
 
 async def test_no_word_of_an_erased_customer_leaves_the_store(aboard: Aboard):

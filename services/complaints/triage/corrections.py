@@ -20,9 +20,10 @@ from shared.runtime.service import Runtime
 
 ROWS = "rows"
 #: Why a complaint is no row.
-SAFETY, ANNOUNCED, UNREADABLE = (
+SAFETY, ANNOUNCED, UNSUPPORTED, UNREADABLE = (
     "about safety, which is not learnt",
     "announced by another system, without words of a customer",
+    "in a language that is not read here, which a model would take for English",
     "without words that can be read now",
 )
 
@@ -86,6 +87,8 @@ async def _row(complaint: Complaint, keys: Keys, view: View) -> dict[str, str] |
         return SAFETY
     if complaint.disruption is not None:
         return ANNOUNCED
+    if complaint.unsupported_language:
+        return UNSUPPORTED
     sealed = {"text": complaint.text}
     words = await keys.readable_words(complaint.customer_ref, sealed, complaint.received_at, view)
     if not words.get("text"):
