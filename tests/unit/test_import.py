@@ -163,12 +163,12 @@ def test_ids_of_an_earlier_run_are_known_and_those_of_another_file_or_source_are
 
 
 def test_a_row_whose_publishing_failed_does_not_stand_against_itself(tmp_path: Path):
-    row = json.dumps({"id": "c-1", "text": "Cold soup."})
-    path, intake = written(tmp_path, "a.jsonl", row), Intake()
+    rows = [json.dumps({"id": f"c-{n}", "text": "Cold soup."}) for n in range(ROWS_AT_ONCE + 1)]
+    path, intake = written(tmp_path, "a.jsonl", *rows), Intake()
     with pytest.raises(ConnectionError):
-        run(path, Intake(batches=0), site="mistyped")
+        run(path, Intake(batches=1), site="mistyped")
     done = run(path, intake, site=SITE)
-    assert (done.published, done.rejected) == (1, 0)
+    assert (len(intake.events), done.rejected) == (1, 0)
 
 
 def test_names_of_rows_are_kept_as_hashes(tmp_path: Path):
