@@ -293,6 +293,15 @@ async def test_a_bad_answer_is_a_complaint_once_whatever_its_words_say(aboard: A
     assert (words or "zqv") not in repr([store.kept for store in aboard.stores.values()])
 
 
+async def test_a_score_alone_is_in_the_language_of_the_question(tmp_path: Path):
+    words = dict.fromkeys(Language, "Hvordan var Il Ristorante della Mamma?")
+    touchpoints = {"dinner-served": {"words": words, "step": JourneyStep.DINING}}
+    aboard = await Aboard(tmp_path, policy_with(touchpoints=touchpoints)).begin()
+    await send(aboard, await asked(aboard, language="nb"), experience="1")
+    (triaged,) = await of_type(aboard, "complaint.triaged")
+    assert (triaged["language"], triaged["unsupported_language"]) == ("nb", False)
+
+
 async def test_answers_of_one_customer_who_is_written_to_elsewhere_stay_apart(aboard: Aboard):
     """Any publisher may name any customer, and say where they are asked."""
     paths = []

@@ -198,6 +198,8 @@ class Touchpoints:
             site=asked.site,
             text=form.text
             or f"{question} {say(language, 'asking.of_five', score=form.experience)}",
+            # Our question is in a language that we know, whatever the names in it look like.
+            language=None if form.text else language,
             contact=Contact.model_validate_json(key.open("contact", asked.contact)),
             occurred_at=asked.passed_at,
             channel=Channel.WEB,
