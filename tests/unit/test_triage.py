@@ -83,6 +83,10 @@ def test_the_category_is_what_most_words_are_about(
         "A fire the night before, and nobody told us.",
         "The camp fire was nice until my coat caught fire.",
         "There was no fire exit near the fire pit.",
+        # Beside words that are harmless elsewhere.
+        "Please, fire in cabin 214",
+        "Det brinner för fullt i köket",
+        "The driver fell asleep and hit the rail",
     ],
 )
 @pytest.mark.parametrize("language", ["nb", "sv", "da", "en", "xx"])
@@ -102,6 +106,7 @@ def test_danger_to_a_person_is_severe_whatever_language_was_claimed(
         ("The ship is brand new.", "nb"),
         ("Jeg er virkelig chokeret over betjeningen.", "da"),
         ("Vi var fire i lugaren, og maten var kald.", "nb"),
+        ("Ni brinner för era gäster, det märks.", "sv"),
         ("They lost the bag and, to add insult to injury, the stroller.", "en"),
         ("My code is invalid, and I was tryna book a cabin.", "en"),
         ("Would it kill you to answer? I fell asleep on hold.", "en"),
