@@ -69,6 +69,8 @@ class Issuer:
             scope=self._scope,
             state=state,
             nonce=nonce,
+            # The issuer's own session may be that of whoever was at this device before.
+            prompt="login",
             code_challenge=create_s256_code_challenge(verifier),
             code_challenge_method="S256",
         )
