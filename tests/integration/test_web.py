@@ -103,6 +103,14 @@ async def test_who_uses_the_device_is_asked_before_a_sign_in(web: Web):
     assert "/sign-in?next=%2Fboard%2F&amp;device=shared" in page.text
 
 
+@pytest.mark.parametrize("device", ["own", "shared"])
+async def test_the_issuer_is_told_to_ask_who_it_is_whoever_signed_in_there_before(
+    web: Web, device: str
+):
+    answer = await web.browser().get(f"/sign-in?device={device}")
+    assert "prompt=login" in answer.headers["location"]
+
+
 @pytest.mark.parametrize(
     "after",
     [
@@ -522,6 +530,12 @@ async def test_a_customer_s_page_is_passed_to_its_service_with_its_own_headers(w
     assert answer.json()["path"] == f"/{name}/link"
     assert answer.headers["content-security-policy"] == "default-src 'none'"
     assert not {"authorization", "cookie"} & {*answer.json()["headers"]}
+
+
+async def test_a_customer_s_page_whose_name_is_sent_with_escapes_is_none(web: Web):
+    answer = await web.browser().get("/%63/ms-aurora/cabin")
+    assert answer.status_code == 404
+    assert web.told.requests == []
 
 
 # The faces

@@ -43,7 +43,9 @@ def routes(proxy: Proxy, sessions: Sessions, origin: str) -> APIRouter:
     async def page(request: Request) -> Response:
         """Pass a customer's page on: it has no session, and headers of its own."""
         path = _sent(request)
-        return await proxy.passed(request, PAGES[path.split("/")[1]], path, headers={})
+        # A name that was sent with escapes is none of ours, although the route took it.
+        service = PAGES.get(path.split("/")[1], "")
+        return await proxy.passed(request, service, path, headers={})
 
     for name in PAGES:
         router.add_api_route(f"/{name}/{{path:path}}", page, methods=PAGE_METHODS)
