@@ -71,6 +71,8 @@ class Front:
         #: Services that are down, and those from which nothing arrives although no connection breaks.
         self.down: set[str] = set()
         self.silent: set[str] = set()
+        #: Writes are answered from its moment on, if there is one.
+        self.answers: asyncio.Event | None = None
         self._under_way: dict[asyncio.Task[None], str] = {}
 
     def goes_down(self, service: str) -> None:
@@ -119,6 +121,8 @@ class Front:
             await self.aboard.apps[name].api(inner, receive, _nothing)
             await answer(send, 503, b"{}", "application/problem+json")
             return
+        if scope["method"] == "POST" and self.answers is not None:
+            await self.answers.wait()
         if name in self.silent:
             while (await receive())["type"] != "http.disconnect":
                 pass

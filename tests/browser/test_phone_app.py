@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from http import HTTPStatus
 from itertools import count
@@ -203,6 +204,38 @@ async def test_a_shared_device_locks_without_a_network_and_keeps_the_draft_for_i
     assert len(await employee.given()) == 1
 
 
+async def test_a_draft_that_is_deleted_while_another_is_sent_is_not_given(
+    employee: Employee,
+) -> None:
+    await employee.opens()
+    await employee.context.set_offline(True)
+    for reason in ("Food and service", "Noise"):
+        await employee.page.evaluate("location.hash = '#/'")
+        await employee.taps(reason)
+        await employee.page.locator("a.best").click()
+        await employee.taps("Keep until you are online")
+        await employee.sees("Waits for a network, not given yet")
+    employee.front.answers = asyncio.Event()
+    async with employee.page.expect_request("**/v1/checks"):
+        await employee.context.set_offline(False)
+    await employee.page.get_by_role("button", name="Delete").first.click()
+    await employee.page.locator("article").nth(1).wait_for(state="detached")
+    employee.front.answers.set()
+    await employee.sees("Show")
+    assert [one["reason"] for one in await employee.given()] == ["food"]
+
+
+async def test_what_was_typed_of_one_guest_is_not_sent_for_the_next(employee: Employee) -> None:
+    await employee.opens()
+    await employee.taps("Food and service")
+    await employee.page.locator("a.best").click()
+    await employee.page.locator("#note").fill("They waited for an hour.")
+    await employee.page.evaluate("location.hash = '#/'")
+    await employee.taps("Noise")
+    await employee.page.locator("a.best").click()
+    assert await employee.page.locator("#note").input_value() == ""
+
+
 async def test_at_the_limit_what_fits_is_one_tap_away(employee: Employee) -> None:
     await employee.opens()
     for number in count():
@@ -237,6 +270,8 @@ async def test_a_till_takes_a_part_and_puts_it_back(employee: Employee) -> None:
     await employee.page.get_by_label("Code").fill(given["code"])
     await employee.taps("Look it up")
     await employee.sees("Held for the guest")
+    await employee.page.get_by_label("Amount in NOK").fill("120 crowns")
+    assert await employee.page.get_by_role("button", name="Redeem now").is_disabled()
     await employee.page.get_by_label("Amount in NOK").fill("120,50")
     await employee.looks("redeem-held")
     await employee.taps("Redeem now")

@@ -4,7 +4,7 @@ import { Away, Refused, write } from "../api";
 import type { DoesNotFit, Given, Wish } from "../api";
 import { hear_authority, online } from "../desk";
 import { keys } from "../session";
-import { type Draft, is_over, standing, undecided } from "./rules";
+import { type Draft, is_done, is_over, standing, undecided } from "./rules";
 import { type Database, DraftStore, opened } from "./store";
 
 /** All drafts of the employee who is signed in, the newest first. */
@@ -41,6 +41,8 @@ export async function give(wish: Wish, seen: { title: string; worth: string; lan
 }
 
 async function send(draft: Draft): Promise<Draft> {
+  // Let go while others were sent.
+  if (!(await (await stored()).has(draft.key))) return draft;
   const after = { ...draft };
   try {
     after.given = await write<Given>("compensation", "checks", draft.wish, draft.key, draft.language);
@@ -51,7 +53,8 @@ async function send(draft: Draft): Promise<Draft> {
     else if (fault.problem.type === "authority_exhausted") after.unfit = fault.problem as unknown as DoesNotFit;
     else after.refused = fault.problem;
   }
-  await (await stored()).put(after);
+  // One without an answer is as it was, or was let go meanwhile; what was given is shown all the same.
+  if (is_done(after)) await (await stored()).put(after);
   await show();
   if (after.given || after.unfit) void hear_authority();
   return after;

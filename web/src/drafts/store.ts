@@ -51,6 +51,11 @@ export class DraftStore {
     return { drafts: drafts.sort((a, b) => b.made - a.made), sealed };
   }
 
+  /** Whether a draft is still here. */
+  async has(key: string): Promise<boolean> {
+    return (await this.database.getKey("drafts", key)) !== undefined;
+  }
+
   drop(key: string): Promise<void> {
     return this.database.delete("drafts", key);
   }
