@@ -10,9 +10,12 @@ import { known, language, money, say } from "../words";
 /** Minor units in one of the major unit, as the till's keys have it; the site's currencies all have two decimals. */
 const MINOR = 100;
 
-/** "12,50" as 1250; undefined for an empty field. */
-const minor = (typed: string): number | undefined =>
-  typed.trim() ? Math.round(Number(typed.replace(/\s/g, "").replace(",", ".")) * MINOR) : undefined;
+/** "12,50" as 1250; undefined for an empty field, which is all that is left, and NaN for what is no amount. */
+function minor(typed: string): number | undefined {
+  const plain = typed.replace(/\s/g, "").replace(",", ".");
+  if (!plain) return undefined;
+  return /^\d+(\.\d{1,2})?$/.test(plain) ? Math.round(Number(plain) * MINOR) : Number.NaN;
+}
 
 export function Redeem() {
   const [code, type] = useState("");
@@ -53,7 +56,7 @@ export function Redeem() {
       <Screen
         title={held.title ?? say("app.redeem.title")}
         back={to("me")}
-        foot={<button type="button" class="primary" onClick={() => void step<Captured>(`redemptions/${held.redemption_id}/capture`, body, take)}>{say("app.redeem.take")}</button>}
+        foot={<button type="button" class="primary" disabled={Number.isNaN(most)} onClick={() => void step<Captured>(`redemptions/${held.redemption_id}/capture`, body, take)}>{say("app.redeem.take")}</button>}
       >
         <p class="figure">{money(held.amount_minor, held.currency)}</p>
         <p class="lead">{say("app.redeem.held")}</p>
@@ -71,7 +74,7 @@ export function Redeem() {
       title={say("app.redeem.title")}
       back={to("me")}
       lead={say("app.redeem.lead")}
-      foot={<button type="button" class="primary" disabled={!code} onClick={reserve}>{say("app.redeem.hold")}</button>}
+      foot={<button type="button" class="primary" disabled={!code || Number.isNaN(asked)} onClick={reserve}>{say("app.redeem.hold")}</button>}
     >
       <div class="field scan">
         <label for="code">{say("app.redeem.code")}</label>
@@ -89,7 +92,7 @@ function Amount({ value, type, currency }: { value: string; type: (text: string)
   return (
     <div class="field">
       <label for="amount">{say("app.redeem.amount", { currency })}</label>
-      <input id="amount" inputMode="decimal" value={value} placeholder={say("app.redeem.all")} onInput={(event) => type(event.currentTarget.value)} />
+      <input id="amount" inputMode="decimal" aria-invalid={Number.isNaN(minor(value))} value={value} placeholder={say("app.redeem.all")} onInput={(event) => type(event.currentTarget.value)} />
     </div>
   );
 }
