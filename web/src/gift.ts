@@ -15,10 +15,16 @@ export const phone = signal("");
 export const spoken = signal<Language | undefined>(undefined);
 export const asked = signal<{ name: string; found: Options | null } | null>(null);
 
+/** Forget what was typed on the sheet, which nobody sees on the first screen: the next guest is another one. */
+export function forget_sheet(): void {
+  note.value = email.value = phone.value = "";
+  spoken.value = undefined;
+}
+
 /** Forget what was typed about a guest. */
 export function begin(): void {
-  booking.value = note.value = email.value = phone.value = "";
-  spoken.value = undefined;
+  forget_sheet();
+  booking.value = "";
   asked.value = null;
 }
 
@@ -27,21 +33,23 @@ const name_of = (reason: string, complaint: string): string => `${language.value
 /** What may be given now; without a network, what the catalogue has for the reason. */
 export async function ask_options(reason: string, complaint: string): Promise<void> {
   const name = name_of(reason, complaint);
-  if (asked.value?.name === name && asked.value.found) return;
-  asked.value = { name, found: null };
+  if (asked.value?.name !== name) asked.value = { name, found: null };
+  // An answer that comes late is for another screen.
+  const show = (found: Options | null): void => {
+    if (asked.value?.name === name) asked.value = { name, found };
+  };
   const query = new URLSearchParams({ reason });
   if (complaint) query.set("complaint", complaint);
   else if (booking.value) query.set("customer", booking.value);
   const answered = await heard(async () => {
     try {
-      const found = await read<Options>("compensation", `options?${query}`, language.value);
-      asked.value = { name, found };
+      show(await read<Options>("compensation", `options?${query}`, language.value));
     } catch (fault) {
       if (fault instanceof Refused) notice.value = say("app.refused.other");
       throw fault;
     }
   });
-  if (!answered && asked.value.name === name) asked.value = { name, found: from_catalogue(reason as Category) };
+  if (!answered && !asked.value?.found) show(from_catalogue(reason as Category));
 }
 
 function from_catalogue(reason: Category): Options | null {
@@ -88,9 +96,9 @@ export function wish_for(option: Option, reason: Category, complaint: string, in
   };
 }
 
-/** Give, and show what became of it. */
-export async function give_and_show(wish: Wish, option: Option): Promise<void> {
-  const draft = await give(wish, { title: option.title, worth: worth(option), language: guests_language() });
+/** Give to a guest of a language, and show what became of it. */
+export async function give_and_show(wish: Wish, option: Option, guests: string = guests_language()): Promise<void> {
+  const draft = await give(wish, { title: option.title, worth: worth(option), language: guests });
   if (draft.given) replace("done", draft.key);
   else if (draft.unfit || draft.refused) replace("limit", draft.key);
   else replace("drafts");

@@ -1,7 +1,8 @@
 /** GIVE: what is left, who the guest is, and what happened, which is the first tap. */
+import { useEffect } from "preact/hooks";
 import type { Category } from "../api";
 import { incidents, left_now, mine, offered, site } from "../desk";
-import { booking } from "../gift";
+import { booking, forget_sheet } from "../gift";
 import { Icon } from "../icons";
 import { Screen } from "../parts";
 import { to } from "../route";
@@ -14,6 +15,7 @@ const SHOWN = 3;
 const CATEGORIES: Category[] = ["food", "delay", "noise", "cleanliness", "staff", "billing", "baggage", "facilities", "safety", "other"];
 
 export function Give() {
+  useEffect(forget_sheet, []);
   return (
     <Screen title={say("app.give.title")}>
       <Left />

@@ -35,7 +35,7 @@ function Fits({ draft }: { draft: Draft }) {
   if (!unfit) return null;
   const give = (option: Option): void => {
     send(true);
-    void give_and_show(instead(draft.wish, option, unfit.complaint_id), option);
+    void give_and_show(instead(draft.wish, option, unfit.complaint_id), option, draft.language);
   };
   return (
     <Screen title={say("app.limit.title")} back={to("")} lead={say("app.limit.lead", { title: draft.title, scope: say(`app.scope.${unfit.bound_by}`).toLowerCase() })}>
@@ -112,7 +112,7 @@ function Refusal({ draft, type }: { draft: Draft; type: string }) {
   const option = { title: draft.title, item: draft.wish.item, kind: "experience", value_minor: 0, currency: "" } as Option;
   const give = (): void => {
     send(true);
-    void give_and_show({ ...draft.wish, ...meant }, option);
+    void give_and_show({ ...draft.wish, ...meant }, option, draft.language);
   };
   return (
     <Screen title={draft.title} back={to("")} lead={say(known(`app.refused.${type}`) ? `app.refused.${type}` : "app.refused.other")}>
