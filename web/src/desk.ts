@@ -53,9 +53,12 @@ export async function refresh(): Promise<void> {
   await Promise.all([
     heard(async () => {
       const found = await read<Me>("compensation", "me", spoken);
-      if (me.value && me.value.employee_id !== found.employee_id) forget_the_last();
+      const another = me.value !== null && me.value.employee_id !== found.employee_id;
+      if (another) forget_the_last();
       me.value = found;
       keep("me", found);
+      // What was heard beside this was forgotten too.
+      if (another) await refresh();
     }),
     heard(async () => {
       site.value = await read<Site>("compensation", "site", spoken);
