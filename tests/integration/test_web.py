@@ -432,6 +432,14 @@ async def test_a_service_gets_the_token_and_never_a_cookie(web: Web):
     assert not {"cookie", "x-forwarded-for", "x-hop", "origin"} & {*headers}
 
 
+async def test_of_a_list_of_addresses_the_last_is_the_client_s(store: str, dist: Path):
+    """A client may write others before it, and proxies add a line of their own."""
+    async with serving(store, dist, client_address_header="X-Forwarded-For") as web:
+        written = [("X-Forwarded-For", "1.2.3.4"), ("X-Forwarded-For", "5.6.7.8, 192.0.2.7")]
+        answer = await web.client.get("/c/ms-aurora/cabin", headers=written)
+        assert answer.json()["headers"]["x-real-ip"] == "192.0.2.7"
+
+
 async def test_without_a_session_nothing_is_passed_on(web: Web):
     assert await reason(await web.browser().get(MINE), 401) == "not_signed_in"
     assert web.told.requests == []

@@ -37,7 +37,7 @@ from shared.runtime.faults import Rejected, Unavailable
 from shared.runtime.http.answers import to_page
 from shared.runtime.http.auth import Kind, Principal
 from shared.runtime.http.face import Face
-from shared.runtime.http.inputs import form_of
+from shared.runtime.http.inputs import client_address, form_of
 from shared.runtime.http.pages import PAGE_HEADERS, Addressee, Fault
 from shared.runtime.http.routes import Routes, Token
 from shared.runtime.policies import Policies
@@ -311,11 +311,3 @@ def raised_by(opened: Opened, form: ComplaintForm) -> ComplaintRaised:
         language=opened.language if opened.chosen else None,
         channel=Channel.WEB,
     )
-
-
-def client_address(request: Request, header: str) -> str:
-    """Where a request comes from: what the proxy nearest to us wrote in its header, else the connection's address."""
-    written = request.headers.getlist(header) if header else []
-    if written:
-        return written[-1].rpartition(",")[2].strip()
-    return request.client.host if request.client is not None else ""

@@ -16,6 +16,7 @@ from services.web.proxy.rules import answered, asked, straight
 from shared.contracts.reasons import Reason
 from shared.runtime.faults import Rejected, Unavailable
 from shared.runtime.http.face import TRACE
+from shared.runtime.http.inputs import client_address
 from shared.runtime.observe import log
 
 #: Until an answer begins: what a service waits for at most, its store and Kafka, ends long before.
@@ -86,14 +87,10 @@ class Proxy:
         found.setdefault("accept-encoding", "identity")
         if token is not None:
             found["authorization"] = f"Bearer {token}"
-        found["x-real-ip"] = self._address(request)
+        found["x-real-ip"] = client_address(request, self._address_header)
         if trace := TRACE.get():
             found["traceparent"] = trace
         return found
-
-    def _address(self, request: Request) -> str:
-        written = request.headers.get(self._address_header) if self._address_header else None
-        return written or (request.client.host if request.client else "")
 
 
 async def _parts(answer: ClientResponse, goes_on: Goes | None) -> AsyncIterator[bytes]:

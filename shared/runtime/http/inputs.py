@@ -145,3 +145,11 @@ def _is_json(content_type: str) -> bool:
     """Whether a media type is JSON (RFC 6838, 4.2.8)."""
     kind, _, subtype = content_type.partition(";")[0].strip().lower().partition("/")
     return kind == "application" and (subtype == "json" or subtype.endswith("+json"))
+
+
+def client_address(request: Request, header: str) -> str:
+    """Where a request comes from: what the proxy nearest to us wrote in its header, else the connection's address."""
+    written = request.headers.getlist(header) if header else []
+    if written:
+        return written[-1].rpartition(",")[2].strip()
+    return request.client.host if request.client is not None else ""
