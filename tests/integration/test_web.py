@@ -18,6 +18,9 @@ import redis
 
 from devstack.stack import free_port, redis_binary
 from services.web.proxy.rules import PAGES
+from services.web.sessions.handlers import RENEWAL_S
+from services.web.sessions.issuer import ANSWER
+from services.web.sessions.store import TIMEOUT_S
 from shared.contracts.reasons import Reason
 from shared.runtime.faults import Unavailable
 from tests.suites.web import SESSION, SIGN_IN, Browser, Web, serving
@@ -364,6 +367,12 @@ async def test_requests_at_once_renew_a_token_once(web: Web):
     answers = await asyncio.gather(*(browser.get(MINE) for _ in range(20)))
     assert {answer.status_code for answer in answers} == {200}
     assert len({answer.json()["headers"]["authorization"] for answer in answers}) == 1
+
+
+def test_no_second_renewal_begins_while_the_first_may_still_be_answered():
+    """The issuer is asked for its description and for tokens, and the store before and after."""
+    assert ANSWER.total is not None
+    assert 2 * ANSWER.total + 2 * TIMEOUT_S < RENEWAL_S
 
 
 async def test_a_session_ends_when_the_issuer_renews_nothing(web: Web):

@@ -38,8 +38,9 @@ SIGN_IN_S = 600
 COOKIE_S = int(WHOLE.total_seconds())
 #: RFC 7636 takes 43 to 128 characters.
 VERIFIER_CHARS = 64
-#: One request renews a session's tokens, all others wait for it: an issuer takes a refresh token once.
-RENEWAL_S = 10
+#: One request renews a session's tokens, all others wait for it: an issuer takes a refresh token once. Longer than its
+#: two answers and our store may take, so that no second one begins meanwhile.
+RENEWAL_S = 20
 RENEWAL_LOOK_S = 0.05
 
 
