@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from math import ceil
 from typing import Any
 
 #: Rows of a dashboard: a question, and panels of (title, unit, query, legend).
@@ -258,8 +259,8 @@ SITE: Variable = {
     "allValue": ".*",
     "current": {"text": ["All"], "value": ["$__all"]},
 }
-#: Grafana's grid is 24 wide; four panels a row.
-WIDTH, HEIGHT = 6, 7
+#: Grafana's grid is 24 wide; four panels beside each other.
+WIDTH, HEIGHT, ACROSS = 6, 7, 4
 
 
 def text() -> str:
@@ -275,8 +276,8 @@ def measures() -> str:
 
 def _written(uid: str, title: str, rows: Rows, variables: Sequence[Variable]) -> str:
     panels: list[dict[str, Any]] = []
-    for number, (question, row) in enumerate(rows):
-        top = number * (HEIGHT + 1)
+    top = 0
+    for question, row in rows:
         panels.append(
             {
                 "type": "row",
@@ -296,11 +297,17 @@ def _written(uid: str, title: str, rows: Rows, variables: Sequence[Variable]) ->
                     "id": len(panels) + 1,
                     "title": name,
                     "datasource": {"type": "prometheus", "uid": "${datasource}"},
-                    "gridPos": {"x": place * WIDTH, "y": top + 1, "w": WIDTH, "h": HEIGHT},
+                    "gridPos": {
+                        "x": place % ACROSS * WIDTH,
+                        "y": top + 1 + place // ACROSS * HEIGHT,
+                        "w": WIDTH,
+                        "h": HEIGHT,
+                    },
                     "fieldConfig": {"defaults": {"unit": unit, **lowest}, "overrides": []},
                     "targets": [{"refId": "A", "expr": query, "legendFormat": legend}],
                 }
             )
+        top += 1 + ceil(len(row) / ACROSS) * HEIGHT
     whole = {
         "uid": uid,
         "title": title,

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -547,6 +547,19 @@ async def test_prometheus_is_told_todays_measures_of_every_site_and_nothing_else
 def test_every_panel_of_measures_shows_a_declared_one_and_every_observed_one_is_shown():
     named = set(re.findall(r'measure=."([a-z_]+)', dashboard.measures()))
     assert named == {one.name for one in OBSERVED}
+
+
+@pytest.mark.parametrize("text", [dashboard.text, dashboard.measures])
+def test_no_panel_of_a_dashboard_is_beyond_its_edge_or_over_another_one(text: Callable[[], str]):
+    taken = set()
+    for panel in json.loads(text())["panels"]:
+        place = panel["gridPos"]
+        assert place["x"] + place["w"] <= 24, panel["title"]
+        for across in range(place["w"]):
+            for down in range(place["h"]):
+                cell = place["x"] + across, place["y"] + down
+                assert cell not in taken, panel["title"]
+                taken.add(cell)
 
 
 def test_the_dashboard_of_measures_can_be_narrowed_to_sites():
