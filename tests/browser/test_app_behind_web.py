@@ -150,6 +150,9 @@ async def test_another_employee_at_the_device_reads_no_draft_and_the_first_one_h
     await device.page.goto(f"{device.origin}/app/#/drafts")
     await device.sees("Nothing waits.")
     assert await device.page.evaluate(OPENS) == [False]
+    await device.page.goto(f"{device.origin}/app/#/me")
+    await device.taps("Sign out")
+    await device.sees("Sign out and lose 1 draft")
     await device.page.unroute_all()
     await device.signs_in("Ingrid")
     await device.page.goto(f"{device.origin}/app/#/drafts")

@@ -12,8 +12,13 @@ export const drafts = signal<Draft[]>([]);
 /** How many more are here that cannot be opened before the server is asked for the key. */
 export const sealed = signal(0);
 
-/** How many drafts are still to be decided: what a sign-out would lose. */
+/** How many drafts of other employees wait at this device. */
+const others = signal(0);
+
+/** How many drafts of this employee are still to be decided. */
 export const waiting = (): number => undecided(drafts.value, Date.now()) + sealed.value;
+/** What a sign-out would lose, which clears the device. */
+export const lost_by_leaving = (): number => waiting() + others.value;
 
 let database: Database | null = null;
 
@@ -26,6 +31,7 @@ async function show(): Promise<void> {
   const found = await (await stored()).all();
   drafts.value = found.drafts;
   sealed.value = found.sealed;
+  others.value = found.others;
 }
 
 /** One page sends at a time; the key would keep a second one from giving twice, but would wait in vain. */

@@ -48,7 +48,7 @@ export function is_over(draft: Draft, now: number): boolean {
   return now - draft.made >= (is_done(draft) ? KEPT_FOR_MS : GONE_AFTER_MS);
 }
 
-/** How many are still to be decided: what a sign-out would lose. */
+/** How many are still to be decided. */
 export function undecided(drafts: readonly Draft[], now: number): number {
   return drafts.filter((one) => ["waiting", "asking"].includes(standing(one, now))).length;
 }

@@ -1,7 +1,7 @@
 /** Drafts on the device: sealed, one employee's never opened for another. */
 import { type IDBPDatabase, openDB } from "idb";
 import { type Keys, open, type Sealed, seal } from "./keys";
-import { type Draft, GONE_AFTER_MS, is_done } from "./rules";
+import { type Draft, ENDS_AFTER_MS, GONE_AFTER_MS, is_done } from "./rules";
 
 export type Database = IDBPDatabase;
 
@@ -38,9 +38,12 @@ export class DraftStore {
     await this.database.put("drafts", kept satisfies Kept, draft.key);
   }
 
-  /** This employee's drafts, the newest first, and how many more wait that cannot be opened now. */
-  async all(): Promise<{ drafts: Draft[]; sealed: number }> {
-    const mine = ((await this.database.getAll("drafts")) as Kept[]).filter((one) => one.employee === this.keys.employee);
+  /** This employee's drafts, the newest first, how many more wait that cannot be opened now, and how many of others wait. */
+  async all(): Promise<{ drafts: Draft[]; sealed: number; others: number }> {
+    const kept = (await this.database.getAll("drafts")) as Kept[];
+    const mine = kept.filter((one) => one.employee === this.keys.employee);
+    const still = (one: Kept): boolean => !one.done && Date.now() - one.made < ENDS_AFTER_MS;
+    const others = kept.filter((one) => one.employee !== this.keys.employee && still(one)).length;
     const drafts: Draft[] = [];
     let sealed = 0;
     for (const one of mine) {
@@ -48,7 +51,7 @@ export class DraftStore {
       if (words !== null) drafts.push(JSON.parse(words) as Draft);
       else if (!one.done) sealed += 1;
     }
-    return { drafts: drafts.sort((a, b) => b.made - a.made), sealed };
+    return { drafts: drafts.sort((a, b) => b.made - a.made), sealed, others };
   }
 
   /** Whether a draft is still here. */

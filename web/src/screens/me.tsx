@@ -2,7 +2,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { Away, type Check, read, Refused, SIGN_IN, SIGN_OUT, tap } from "../api";
 import { authority, heard, hear_authority, me, notice, refresh, site } from "../desk";
-import { waiting } from "../drafts/giving";
+import { lost_by_leaving } from "../drafts/giving";
 import { Icon } from "../icons";
 import { Choices, Nothing, Screen } from "../parts";
 import { to } from "../route";
@@ -115,10 +115,10 @@ function Today() {
   );
 }
 
-/** A sign-out clears the device, so what waits is said first. */
+/** A sign-out clears the device, so what waits there of anybody is said first. */
 function SignOut() {
   const [sure, ask] = useState(false);
-  const count = waiting();
+  const count = lost_by_leaving();
   const leave = async (): Promise<void> => {
     if (count && !sure) return ask(true);
     const answer = await fetch(SIGN_OUT, { method: "POST" }).catch(() => null);
