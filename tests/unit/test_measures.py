@@ -551,7 +551,7 @@ def test_every_panel_of_measures_shows_a_declared_one_and_every_observed_one_is_
 
 @pytest.mark.parametrize("text", [dashboard.text, dashboard.measures])
 def test_no_panel_of_a_dashboard_is_beyond_its_edge_or_over_another_one(text: Callable[[], str]):
-    taken = set()
+    taken: set[tuple[int, int]] = set()
     for panel in json.loads(text())["panels"]:
         place = panel["gridPos"]
         assert place["x"] + place["w"] <= 24, panel["title"]
