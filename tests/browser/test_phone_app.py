@@ -236,6 +236,19 @@ async def test_what_was_typed_of_one_guest_is_not_sent_for_the_next(employee: Em
     assert await employee.page.locator("#note").input_value() == ""
 
 
+async def test_what_is_given_for_a_complaint_is_shown_in_its_customer_s_language(
+    employee: Employee,
+) -> None:
+    complaint = await employee.aboard.raise_complaint(
+        text="Suppen var kald, og ingen kom.", language=Language.DA
+    )
+    await employee.opens(f"case/{complaint}")
+    await employee.page.locator(".foot a").click()
+    await employee.page.locator("a.best").click()
+    await employee.taps("Give now")
+    await employee.page.locator("section.ticket[lang=da]").wait_for()
+
+
 async def test_at_the_limit_what_fits_is_one_tap_away(employee: Employee) -> None:
     await employee.opens()
     for number in count():

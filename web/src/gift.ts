@@ -11,7 +11,7 @@ export const booking = signal("");
 export const note = signal("");
 export const email = signal("");
 export const phone = signal("");
-/** The guest's language; undefined for that of the site. */
+/** The guest's language, as chosen or as their complaint has it; undefined for that of the site. */
 export const spoken = signal<Language | undefined>(undefined);
 export const asked = signal<{ name: string; found: Options | null } | null>(null);
 

@@ -2,6 +2,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { Away, type Colleagues, type Complaint, type Entry, type Playbook, read, Refused, tap } from "../api";
 import { heard, me, notice, online, refresh, site } from "../desk";
+import { spoken } from "../gift";
 import { Nothing, Screen } from "../parts";
 import { to } from "../route";
 import { known, language, moment, money, say } from "../words";
@@ -52,7 +53,7 @@ export function Case({ id }: { id: string }) {
   const { complaint, playbook, entries } = shown;
   const over = OVER.includes(complaint.state);
   const foot = !over && (
-    <a class="primary" href={to("what", complaint.category, id)}>
+    <a class="primary" href={to("what", complaint.category, id)} onClick={() => (spoken.value = complaint.language)}>
       {say("app.case.give")}
     </a>
   );
