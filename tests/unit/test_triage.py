@@ -87,6 +87,7 @@ def test_the_category_is_what_most_words_are_about(
         "Please, fire in cabin 214",
         "Det brinner för fullt i köket",
         "The driver fell asleep and hit the rail",
+        "My father fell short of breath",
     ],
 )
 @pytest.mark.parametrize("language", ["nb", "sv", "da", "en", "xx"])
@@ -107,6 +108,7 @@ def test_danger_to_a_person_is_severe_whatever_language_was_claimed(
         ("Jeg er virkelig chokeret over betjeningen.", "da"),
         ("Vi var fire i lugaren, og maten var kald.", "nb"),
         ("Ni brinner för era gäster, det märks.", "sv"),
+        ("The service fell short. It fell short of expectations.", "en"),
         ("They lost the bag and, to add insult to injury, the stroller.", "en"),
         ("My code is invalid, and I was tryna book a cabin.", "en"),
         ("Would it kill you to answer? I fell asleep on hold.", "en"),
