@@ -8,7 +8,7 @@ from fastapi import Request, Response
 from fastapi.responses import HTMLResponse
 
 from services.complaints.asking.handlers import Touchpoints
-from services.complaints.asking.page import AskingPage, Form, faults_in
+from services.complaints.asking.page import AnswerForm, AskingPage, faults_in
 from shared.contracts.names import visible
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision
@@ -39,9 +39,9 @@ def routes(face: Face, touchpoints: Touchpoints, page: AskingPage) -> Routes:
         """How a moment of the customer's journey was, and how much it matters to them; thanks once that is answered."""
         await addressed(token, request)
         shown = await touchpoints.shown(token, face.view())
-        return HTMLResponse(page.show(shown, Form()), headers=PAGE_HEADERS)
+        return HTMLResponse(page.show(shown, AnswerForm()), headers=PAGE_HEADERS)
 
-    @to.link("POST", "/q/{token}", refuses=GONE, response_class=HTMLResponse)
+    @to.link("POST", "/q/{token}", refuses=GONE, response_class=HTMLResponse, form=AnswerForm)
     async def answer_question(token: Token, request: Request) -> Response:
         """The customer's answer: `experience` and, if they like, `importance`, from 1 to 5, and `text`.
 
@@ -68,12 +68,12 @@ def routes(face: Face, touchpoints: Touchpoints, page: AskingPage) -> Routes:
         if wants_page(request.headers.get("accept", ""), request.url.path):
             return to_page(f"/q/{token}")
         shown = await touchpoints.shown(token, face.view())
-        return HTMLResponse(page.show(shown, Form()), headers=PAGE_HEADERS)
+        return HTMLResponse(page.show(shown, AnswerForm()), headers=PAGE_HEADERS)
 
     return to
 
 
-async def form_of(request: Request) -> Form:
+async def form_of(request: Request) -> AnswerForm:
     """The form that a browser sends; of a question with two answers both, which together are on no scale.
 
     What is no form of ours says nothing.
@@ -81,7 +81,7 @@ async def form_of(request: Request) -> Form:
     try:
         found = await values_of(request, FIELDS_MAX)
     except Rejected:
-        return Form()
-    form = Form(**{name: " ".join(values) for name, values in found.items()})
+        return AnswerForm()
+    form = AnswerForm(**{name: " ".join(values) for name, values in found.items()})
     text = form.text.replace("\r\n", "\n").strip()
     return form.model_copy(update={"text": text if visible(text) else ""})

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 
-from services.complaints.asking.page import Form, Shown
+from services.complaints.asking.page import AnswerForm, Shown
 from services.complaints.asking.rules import (
     Asked,
     LastAsked,
@@ -156,7 +156,7 @@ class Touchpoints:
             mine=mine,
         )
 
-    async def answer(self, token: str, form: Form, view: View) -> Decision:
+    async def answer(self, token: str, form: AnswerForm, view: View) -> Decision:
         """What the customer answered, once for each question: a bad answer is a complaint, and words are read.
 
         Raises Rejected(link_invalid, already_answered), and Unavailable.
@@ -182,7 +182,7 @@ class Touchpoints:
         self,
         asking_id: str,
         asked: Asked,
-        form: Form,
+        form: AnswerForm,
         policy: Policy,
         asking: Asking,
         view: View,

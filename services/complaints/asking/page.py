@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, Field
 
 from shared.contracts.complaints import Language
 from shared.contracts.policy import Scale
@@ -34,12 +35,32 @@ _THANKS = """{% if shown.mine %}<p>{{ say("asking.sorry") }}</p>
 {% endif %}"""
 
 
-class Form(BaseModel):
-    """What the form says; a field that was left out is empty."""
+class AnswerForm(BaseModel):
+    """How a touchpoint was; a field that was left out is empty."""
 
-    experience: str = ""
-    importance: str = ""
-    text: str = ""
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"experience": "2", "importance": "5", "text": "The soup was cold."}]
+        }
+    )
+
+    experience: Annotated[
+        str, Field(description="How it was, 5 is best.", json_schema_extra={"enum": [*SCORES]})
+    ] = ""
+    importance: Annotated[
+        str,
+        Field(
+            description="How much it matters to the customer, 5 is most; absent or empty if they do not say.",
+            json_schema_extra={"enum": ["", *SCORES]},
+        ),
+    ] = ""
+    text: Annotated[
+        str,
+        Field(
+            description="What they write beside it.",
+            json_schema_extra={"maxLength": TEXT_CHARS_MAX},
+        ),
+    ] = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +83,7 @@ class AskingPage:
     def __init__(self) -> None:
         self._pages = Pages(asking=_ASKING, thanks=_THANKS)
 
-    def show(self, shown: Shown, form: Form, faults: Sequence[Fault] = ()) -> str:
+    def show(self, shown: Shown, form: AnswerForm, faults: Sequence[Fault] = ()) -> str:
         """The question with what was chosen, or thanks once it is answered."""
         language = shown.language
         if shown.answered:
@@ -81,7 +102,7 @@ class AskingPage:
         )
 
 
-def faults_in(form: Form, language: Language) -> Sequence[Fault]:
+def faults_in(form: AnswerForm, language: Language) -> Sequence[Fault]:
     """What the customer must put right, in the order of the page."""
     found = []
     if form.experience not in SCORES:
