@@ -21,6 +21,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections import deque
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -61,6 +62,8 @@ JAVA_VERSION_MIN = 17
 #: client that retries a killed server's port may connect to itself.
 PORTS = range(20_000, 32_000)
 PORT_ATTEMPTS_MAX = 200
+#: The last ports that were found: what takes one has not yet begun to listen when the next is looked for.
+_LAST_PORTS: deque[int] = deque(maxlen=100)
 
 #: One KRaft node; what depends on the machine (ports, folders) is added by `_kafka_properties`.
 KAFKA_SETTINGS: Mapping[str, str] = {
@@ -807,11 +810,14 @@ def _run(*command: str, environment: Mapping[str, str] | None = None) -> str:
 
 
 def free_port() -> int:
-    """Return a port nobody listens on now; raises StackError if none is found."""
+    """Return a port nobody listens on now, and none of the last hundred that it returned; raises StackError if none is found."""
     for _ in range(PORT_ATTEMPTS_MAX):
         port = secrets.choice(PORTS)
+        if port in _LAST_PORTS:
+            continue
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
+            _LAST_PORTS.append(port)
             return port
     msg = f"no free port found between {PORTS.start} and {PORTS.stop}"
     raise StackError(msg)
