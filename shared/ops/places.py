@@ -13,9 +13,9 @@ import typer
 from shared.contracts.complaints import Language
 from shared.contracts.policy import Names, Policy
 from shared.ops import policy
-from shared.ops.pdf import Sheet, document, width_of
+from shared.ops.pdf import Colour, Sheet, document, width_of
 from shared.ops.topics import BootstrapOption, bootstrap_servers
-from shared.runtime.words import say
+from shared.runtime.words import capitalised, say
 
 #: A4 in points; a sheet of A6 is the same at half the size.
 A4 = (595.276, 841.89)
@@ -44,7 +44,7 @@ def poster(found: Policy, names: Names, url: str, factor: float) -> Sheet:
     sheet = Sheet(A4[0] * factor, A4[1] * factor)
     y = MARGIN - 20
 
-    def line(words: str, size: float, colour: tuple[float, float, float], *, bold: bool) -> None:
+    def line(words: str, size: float, colour: Colour, *, bold: bool) -> None:
         nonlocal y
         size = fitted(words, size, bold=bold)
         for part in wrapped(words, size, bold=bold):
@@ -53,7 +53,7 @@ def poster(found: Policy, names: Names, url: str, factor: float) -> Sheet:
 
     line(found.site_name, 20, GREEN, bold=True)
     y += 8
-    title = capital(names[first])
+    title = capitalised(names[first])
     short = len([*wrapped(title, 48, bold=True)]) == 1
     line(title, 48 if short else 32, INK, bold=True)
     y += 8
@@ -101,13 +101,8 @@ def _dark(row: Sequence[int]) -> Iterator[tuple[int, int]]:
 
 def _others(names: Names, first: Language, others: Sequence[Language]) -> list[str]:
     """What the place is called in the other languages, each name once."""
-    found = dict.fromkeys(capital(names[language]) for language in others)
-    return [one for one in found if one != capital(names[first])]
-
-
-def capital(name: str) -> str:
-    """A name as a title: letters have it inside a sentence."""
-    return name[:1].upper() + name[1:]
+    found = dict.fromkeys(capitalised(names[language]) for language in others)
+    return [one for one in found if one != capitalised(names[first])]
 
 
 def fitted(words: str, size: float, *, bold: bool) -> float:

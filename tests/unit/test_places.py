@@ -14,8 +14,8 @@ from shared.contracts.policy import Policy, PolicyPublished
 from shared.ops import policy as policies
 from shared.ops.__main__ import app
 from shared.ops.pdf import document
-from shared.ops.places import A4, MARGIN, QR, SIZES, capital, form_url, poster, posters
-from shared.runtime.words import say
+from shared.ops.places import A4, MARGIN, QR, SIZES, form_url, poster, posters
+from shared.runtime.words import capitalised, say
 from tests.suites.services import demo_policy
 
 URL = "https://check.example/"
@@ -60,7 +60,7 @@ def test_a_poster_says_site_and_place_in_every_language_and_its_code_leads_to_th
         said = " ".join(text for _, _, text in lines(drawn))
         for words in (
             found.site_name,
-            *map(capital, names.values()),
+            *map(capitalised, names.values()),
             f"check.example/c/{found.site}/{place}",
         ):
             assert words in said
