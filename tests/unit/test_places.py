@@ -1,122 +1,207 @@
-"""Posters for places: what is on them is read back from the file."""
+"""What is fetched is handed on or fetched again, whatever moves in between; INV-04.
+
+Faust seeks after an assignment and resumes the flow after that. What is fetched in between is let go
+of, and aiokafka's own position lies behind it.
+"""
 
 from __future__ import annotations
 
-import re
-import zlib
-from pathlib import Path
+import asyncio
+import random
+from collections.abc import AsyncIterator
 
 import pytest
-import segno
-from typer.testing import CliRunner
+from aiokafka import TopicPartition
 
-from shared.contracts.policy import Policy, PolicyPublished
-from shared.ops import policy as policies
-from shared.ops.__main__ import app
-from shared.ops.pdf import document
-from shared.ops.places import A4, MARGIN, QR, SIZES, form_url, poster, posters
-from shared.runtime.words import capitalised, say
-from tests.suites.services import demo_policy
+from shared.runtime.observe import BATCHES_READ_AGAIN
+from tests.suites.places import PATIENCE_S, Broker, Worker, working
 
-URL = "https://check.example/"
+A, B = TopicPartition("things", 0), TopicPartition("things", 1)
 
 
-def streams(file: bytes) -> list[str]:
-    """What is drawn on each page."""
-    found = re.findall(rb"stream\n(.*?)\nendstream", file, re.DOTALL)
-    return [zlib.decompress(one).decode() for one in found]
+@pytest.fixture
+async def worker() -> AsyncIterator[Worker]:
+    async with working(Broker()) as made:
+        yield made
 
 
-def lines(drawn: str) -> list[tuple[float, float, str]]:
-    """The texts of a page, each with its place from the bottom left corner."""
-    found = re.findall(r"Tf (\S+) (\S+) Td <(\w+)> Tj", drawn)
-    return [(float(x), float(y), bytes.fromhex(text).decode("cp1252")) for x, y, text in found]
+def read_again() -> float:
+    return BATCHES_READ_AGAIN.labels("things")._value.get()
 
 
-def code(drawn: str, factor: float) -> list[list[int]]:
-    """The modules of the QR code of a page, from the boxes that are filled."""
-    boxes = [
-        [float(one) for one in found] for found in re.findall(r"(\S+) (\S+) (\S+) (\S+) re", drawn)
-    ]
-    module = boxes[0][3]
-    count = round(QR * factor / module)
-    top = max(y + height for _, y, _, height in boxes)
-    rows = [[0] * count for _ in range(count)]
-    for x, y, width, height in boxes:
-        begins = round((x - MARGIN * factor) / module)
-        for place in range(begins, begins + round(width / module)):
-            rows[round((top - y - height) / module)][place] = 1
-    return rows
+async def let_go(worker: Worker) -> None:
+    """Four records are fetched between the seek and the resumption of the flow."""
+    worker.broker.append(A, 4)
+    worker.broker.committed[A] = 4
+    worker.assign(A)
+    await worker.resume()
+    polling = worker.poll_and_wait()
+    await worker.waits()
+    worker.consumer.stop_flow()
+    await worker.consumer.perform_seek()
+    worker.broker.append(A, 4)
+    assert await polling == 0
+    worker.consumer.resume_flow()
 
 
-@pytest.mark.parametrize(("name", "factor"), SIZES.items())
-def test_a_poster_says_site_and_place_in_every_language_and_its_code_leads_to_the_form(
-    name: str, factor: float
-) -> None:
-    found = demo_policy()
-    file = document(posters(found, URL, factor), name, "nb")
-    assert len(streams(file)) == len(found.places)
-    for drawn, (place, names) in zip(streams(file), found.places.items(), strict=True):
-        said = " ".join(text for _, _, text in lines(drawn))
-        for words in (
-            found.site_name,
-            *map(capitalised, names.values()),
-            f"check.example/c/{found.site}/{place}",
-        ):
-            assert words in said
-        for language in found.languages:
-            assert say(language, "poster.scan") in said
-        leads = f"https://check.example/c/{found.site}/{place}"
-        assert code(drawn, factor) == [
-            [int(one) for one in row] for row in segno.make(leads, error="m", micro=False).matrix
-        ]
+async def test_a_batch_let_go_of_between_seek_and_resumption_is_handed_on_though_nothing_follows(
+    worker,
+):
+    """INV-04: the last records of an idle topic."""
+    before = read_again()
+    await let_go(worker)
+    await worker.poll_until_quiet()
+    assert worker.handed == {A: [4, 5, 6, 7]}
+    assert read_again() == before + 1
 
 
-def test_a_file_is_what_readers_take_for_a_pdf() -> None:
-    """Each object is where the table says, and the pages have the sizes of paper."""
-    file = document(posters(demo_policy(), URL, 0.5), "A6", "nb")
-    assert file.startswith(b"%PDF-1.4\n")
-    start = int(re.findall(rb"startxref\n(\d+)\n%%EOF\n$", file)[0])
-    assert file[start : start + 4] == b"xref"
-    places = [int(one) for one in re.findall(rb"^(\d{10}) 00000 n $", file, re.MULTILINE)]
-    for number, place in enumerate(places, start=1):
-        assert file[place:].startswith(b"%d 0 obj\n" % number)
-    width, height = (float(one) for one in re.findall(rb"MediaBox \[0 0 (\S+) (\S+)\]", file)[0])
-    assert (width * 25.4 / 72, height * 25.4 / 72) == pytest.approx((105, 148), abs=0.6)
+async def test_what_follows_a_batch_that_was_let_go_of_is_handed_on_behind_it(worker):
+    await let_go(worker)
+    worker.broker.append(A, 3)
+    await worker.poll_until_quiet()
+    assert worker.handed == {A: [4, 5, 6, 7, 8, 9, 10]}
 
 
-def test_long_names_are_wrapped_and_stay_on_the_sheet() -> None:
-    found = demo_policy()
-    long = dict.fromkeys(found.languages, "Restaurangen Skärgårdsutsikten på däck sju, akterut")
-    sheet = poster(found, long, form_url(URL, found.site, "a"), 1.0)
-    drawn = lines("\n".join(sheet.drawn))
-    assert all(MARGIN <= x and MARGIN - 20 <= y <= A4[1] for x, y, _ in drawn)
-    assert len({round(y) for _, y, _ in drawn}) == len(drawn), "no line is over another"
-    words = dict.fromkeys(found.languages, "Donaudampfschifffahrtsgesellschaftsrestaurant")
-    poster(found, words, form_url(URL, found.site, "a"), 1.0)
+async def test_records_fetched_before_a_rebalance_are_not_handed_on_after_it(worker):
+    """INV-02, INV-08: another worker may have settled them, and more."""
+    worker.broker.append(A, 2)
+    worker.broker.append(B, 2)
+    worker.assign(A, B)
+    await worker.resume()
+    while len(worker.kafka._fetcher._records) < 2:
+        await asyncio.sleep(0)
+    handing = worker.consumer.getmany(PATIENCE_S)
+    first, _ = await anext(handing)
+    other = B if first == A else A
+    await worker.revoke()
+    worker.broker.committed = {A: 2, B: 2}
+    worker.assign(A, B)
+    await worker.resume()
+    assert [place async for place, _ in handing] == []
+    await worker.poll_until_quiet()
+    assert other not in worker.handed
 
 
-def test_a_name_that_the_fonts_do_not_have_is_refused() -> None:
-    found = demo_policy()
-    with pytest.raises(ValueError, match="“Łódź” has letters"):
-        poster(found, dict.fromkeys(found.languages, "Łódź"), URL, 1.0)
+async def test_what_was_asked_for_before_a_rebalance_does_not_move_the_place_after_it(worker):
+    """The answer of an old poll comes when the partition is ours once more, from a lower offset."""
+    worker.broker.append(A, 6)
+    worker.broker.committed[A] = 6
+    worker.assign(A)
+    await worker.resume()
+    polling = worker.poll_and_wait()
+    await worker.waits()
+    await worker.revoke()
+    worker.applied[A] = 2  # the store came back older
+    worker.assign(A)
+    await worker.resume()
+    worker.broker.append(A, 1)
+    await polling
+    await worker.poll_until_quiet()
+    assert worker.handed == {A: [3, 4, 5, 6]}
 
 
-def test_the_command_writes_both_sizes_of_the_policy_in_force(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    found: Policy = demo_policy()
-    facts = {found.site: PolicyPublished(site=found.site, version=3, policy=found)}
-    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "nowhere.invalid:1")
-    monkeypatch.setattr(policies, "newest", lambda site, _: facts.get(site))
-    words = ["places", "print", found.site, "--url", URL, "--to", str(tmp_path)]
-    done = CliRunner().invoke(app, words)
-    assert done.exit_code == 0, done.output
-    assert {one.name for one in tmp_path.iterdir()} == {
-        f"{found.site}-A4.pdf",
-        f"{found.site}-A6.pdf",
-    }
-    words[2] = "nowhere"
-    done = CliRunner().invoke(app, words)
-    assert done.exit_code == 1
-    assert "nowhere has no policy that names places" in done.output
+async def test_a_poll_that_faust_no_longer_waits_for_takes_no_records_along(worker):
+    worker.broker.append(A, 2)
+    worker.assign(A)
+    await worker.resume()
+    await worker.poll_until_quiet()
+    places = worker.consumer._places
+    given_up = asyncio.create_task(worker.consumer._poll(places, [A], PATIENCE_S))
+    await worker.waits()
+    polling = asyncio.create_task(worker.poll())
+    await asyncio.sleep(0)
+    worker.broker.append(A, 2)
+    await asyncio.gather(given_up, polling)
+    await worker.poll_until_quiet()
+    assert worker.handed == {A: [0, 1, 2, 3]}
+
+
+async def test_ends_of_transactions_and_compacted_offsets_are_passed_once_and_for_all(worker):
+    """What is no record neither stops a partition nor is asked for again."""
+    worker.broker.append(A, 2)
+    worker.broker.mark(A)
+    worker.broker.leave(A, 10, [3, 7])
+    worker.broker.mark(A)
+    worker.assign(A)
+    await worker.resume()
+    before = read_again()
+    await worker.poll_until_quiet()
+    assert worker.handed == {A: [0, 1, 6, 10]}
+    worker.broker.mark(A)
+    await worker.poll_until_quiet()
+    worker.broker.append(A, 1)
+    await worker.poll_until_quiet()
+    assert worker.handed == {A: [0, 1, 6, 10, 15]}
+    assert read_again() == before
+    assert worker.broker.asked == sorted(worker.broker.asked), "no position was gone back to"
+
+
+async def test_a_partition_whose_records_retention_took_is_read_from_what_is_left(worker):
+    worker.broker.append(A, 5)
+    worker.broker.append(A, 2)
+    worker.broker.committed[A] = 3
+    worker.broker.first[A] = 5
+    worker.assign(A)
+    await worker.resume()
+    await worker.poll_until_quiet()
+    worker.broker.append(A, 1)
+    await worker.poll_until_quiet()
+    assert worker.handed == {A: [5, 6, 7]}
+
+
+async def test_a_normal_start_asks_the_broker_for_nothing_but_records(worker):
+    worker.broker.append(A, 5)
+    worker.broker.committed[A] = 3
+    worker.assign(A)
+    await worker.resume()
+    await worker.poll_until_quiet()
+    assert worker.handed == {A: [3, 4]}
+    assert worker.broker.beginnings_asked == 0
+
+
+async def turns(dice: random.Random, most: int) -> None:
+    """Let the others go on for some turns of the loop."""
+    for _ in range(dice.randrange(most)):
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("seed", range(12))
+async def test_whatever_moves_in_whatever_order_every_record_is_handed_on_in_its_order(
+    worker, seed
+):
+    """INV-04, INV-08: polls, rebalances, seeks, resumptions and records, mixed."""
+    dice, broker, polls = random.Random(seed), worker.broker, []
+    worker.assign(A, B)
+    await worker.resume()
+    for _ in range(40):
+        match dice.randrange(7):
+            case 0 | 1:
+                broker.append(dice.choice([A, B]), dice.randrange(1, 4))
+            case 2:
+                dice.choice([broker.mark, lambda at: broker.leave(at, 5, [1, 3])])(
+                    dice.choice([A, B])
+                )
+            case 3 | 4:
+                if all(poll.done() for poll in polls):
+                    polls.append(asyncio.create_task(worker.poll()))
+            case 5:
+                await worker.revoke()
+                for place, offsets in worker.handed.items():
+                    broker.committed[place] = max([0, *offsets]) + 1
+                worker.assign(A, B)
+                await turns(dice, 40)
+                await worker.resume()
+            case 6:
+                worker.consumer.stop_flow()
+                await worker.consumer.perform_seek()
+                await turns(dice, 40)
+                worker.consumer.resume_flow()
+        await turns(dice, 4)
+    await asyncio.gather(*polls)
+    await worker.poll_until_quiet()
+    for place in (A, B):
+        fresh: list[int] = []
+        for offset in worker.handed.get(place, []):
+            if offset > max([-1, *fresh]):
+                fresh.append(offset)
+        assert fresh == broker.records.get(place, [])
