@@ -82,7 +82,7 @@ async def signed_in(browser: Browser) -> bool:
     return answer.status_code == 200
 
 
-async def reason(answer: httpx.Response, status: int) -> str:
+def reason(answer: httpx.Response, status: int) -> str:
     assert answer.status_code == status, answer.text
     return str(answer.json()["type"])
 
@@ -247,7 +247,7 @@ async def test_on_a_shared_device_a_session_is_kept_for_fifteen_minutes_from_its
         deadline = time.monotonic() + 5
         while client.exists(key) and time.monotonic() < deadline:
             await asyncio.sleep(0.01)
-    assert await reason(await browser.get(MINE), 401) == "not_signed_in"
+    assert reason(await browser.get(MINE), 401) == "not_signed_in"
 
 
 async def test_a_sign_out_ends_the_session_and_clears_what_the_browser_kept(web: Web):
@@ -324,11 +324,11 @@ async def test_the_key_of_drafts_is_for_a_session_and_for_a_page_of_ours(web: We
     browser = await web.sign_in()
     kept = dict(browser.cookies)
     headers = {"Sec-Fetch-Site": "cross-site"}
-    assert await reason(await browser.get("/session/key", headers=headers), 403) == "cross_site"
+    assert reason(await browser.get("/session/key", headers=headers), 403) == "cross_site"
     await browser.post("/sign-out")
     for cookies in (kept, {}):
         browser.cookies = dict(cookies)
-        assert await reason(await browser.get("/session/key"), 401) == "not_signed_in"
+        assert reason(await browser.get("/session/key"), 401) == "not_signed_in"
 
 
 async def test_the_key_of_drafts_ends_long_after_the_drafts(web: Web, store: str):
@@ -379,7 +379,7 @@ async def test_a_session_ends_when_the_issuer_renews_nothing(web: Web):
     browser = await web.sign_in()
     web.idp.gone.add("e-ingrid")
     web.clock.pass_by(minutes=20)
-    assert await reason(await browser.get(MINE), 401) == "not_signed_in"
+    assert reason(await browser.get(MINE), 401) == "not_signed_in"
     web.idp.gone.clear()
     assert not await signed_in(browser)
 
@@ -450,7 +450,7 @@ async def test_of_a_list_of_addresses_the_last_is_the_client_s(store: str, dist:
 
 
 async def test_without_a_session_nothing_is_passed_on(web: Web):
-    assert await reason(await web.browser().get(MINE), 401) == "not_signed_in"
+    assert reason(await web.browser().get(MINE), 401) == "not_signed_in"
     assert web.told.requests == []
 
 
@@ -470,7 +470,7 @@ async def test_a_write_from_a_page_of_another_site_is_refused(web: Web, headers:
     browser = await web.sign_in()
     sent = {name: value.replace("OURS", web.origin) for name, value in headers.items()}
     for path in (MINE, "/sign-out"):
-        assert await reason(await browser.post(path, headers=sent), 403) == "cross_site"
+        assert reason(await browser.post(path, headers=sent), 403) == "cross_site"
     assert web.told.requests == []
     assert await signed_in(browser)
 
@@ -485,7 +485,7 @@ async def test_another_site_reads_nothing_and_is_given_no_permission_to(web: Web
     browser = await web.sign_in()
     web.told.headers = {"Access-Control-Allow-Origin": "*"}
     sent = {"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"}
-    assert await reason(await browser.get(MINE, headers=sent), 403) == "cross_site"
+    assert reason(await browser.get(MINE, headers=sent), 403) == "cross_site"
     mine = await browser.get(MINE)
     asked = await browser.ask("OPTIONS", MINE, headers={"Access-Control-Request-Method": "POST"})
     assert asked.status_code == 405
@@ -512,21 +512,21 @@ async def test_no_cache_keeps_an_answer_to_a_person(web: Web):
 )  # fmt: skip
 async def test_only_named_services_and_what_they_have_outside_are_reached(web: Web, path: str):
     browser = await web.sign_in()
-    assert await reason(await browser.get(path), 404) == "unknown_route"
+    assert reason(await browser.get(path), 404) == "unknown_route"
     assert web.told.requests == []
 
 
 async def test_a_body_over_the_bound_is_refused_before_it_is_passed_on(web: Web):
     browser = await web.sign_in()
     answer = await browser.post(MINE, content=b"a" * (256 * 1024 + 1))
-    assert await reason(answer, 413) == "too_large"
+    assert reason(answer, 413) == "too_large"
     assert web.told.requests == []
 
 
 async def test_a_service_that_is_away_is_said_to_be(store: str, dist: Path):
     async with serving(store, dist, compensation_api=f"http://127.0.0.1:{free_port()}") as web:
         browser = await web.sign_in()
-        assert await reason(await browser.get(MINE), 503) == "service_unavailable"
+        assert reason(await browser.get(MINE), 503) == "service_unavailable"
 
 
 async def test_a_redirect_of_a_service_is_passed_on_and_not_followed(web: Web):
@@ -608,7 +608,7 @@ async def test_without_the_store_customers_pages_are_passed_on_and_nobody_is_sig
         browser = web.browser()
         browser.cookies[SESSION] = "a-session"
         assert (await browser.get("/m/link")).status_code == 200
-        assert await reason(await browser.get(MINE), 503) == "store_unavailable"
+        assert reason(await browser.get(MINE), 503) == "store_unavailable"
         assert (await web.client.get("/ready")).json() == {"running": True, "store": False}
 
 
@@ -624,7 +624,7 @@ async def test_while_the_issuer_is_away_a_session_goes_on_until_its_token_ends(
     web.clock.pass_by(minutes=14, seconds=30)
     assert (await browser.get(MINE)).status_code == 200
     web.clock.pass_by(minutes=1)
-    assert await reason(await browser.get(MINE), 503) == "issuer_unavailable"
+    assert reason(await browser.get(MINE), 503) == "issuer_unavailable"
     monkeypatch.undo()
     assert (await browser.get(MINE)).status_code == 200, "it was not ended"
 
