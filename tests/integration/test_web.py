@@ -10,6 +10,7 @@ import subprocess
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
@@ -228,9 +229,9 @@ async def test_a_flood_of_sign_ins_does_not_fill_the_store(
 async def test_a_session_ends_after_twelve_hours_however_much_it_is_used(web: Web):
     browser = await web.sign_in()
     for _ in range(11):
-        web.clock.pass_by(hours=1)
+        web.clock.advance(timedelta(hours=1))
         assert await signed_in(browser)
-    web.clock.pass_by(hours=1)
+    web.clock.advance(timedelta(hours=1))
     assert not await signed_in(browser)
 
 
@@ -294,7 +295,7 @@ async def test_no_more_than_twenty_sessions_are_one_person_s(web: Web):
     first = await web.sign_in("e-jonas")
     assert await signed_in(first)
     for _ in range(20):
-        web.clock.pass_by(seconds=1)
+        web.clock.advance(timedelta(seconds=1))
         await web.sign_in("e-jonas")
     assert not await signed_in(first)
 
@@ -354,7 +355,7 @@ async def test_a_token_is_renewed_before_it_ends_and_the_session_ends_no_later(w
     browser = await web.sign_in()
     ends_at = (await browser.get("/session")).json()["ends_at"]
     first = (await browser.get(MINE)).json()["headers"]["authorization"]
-    web.clock.pass_by(minutes=14, seconds=30)
+    web.clock.advance(timedelta(minutes=14, seconds=30))
     second = (await browser.get(MINE)).json()["headers"]["authorization"]
     assert first != second
     assert (await browser.get("/session")).json()["ends_at"] == ends_at
@@ -363,7 +364,7 @@ async def test_a_token_is_renewed_before_it_ends_and_the_session_ends_no_later(w
 async def test_requests_at_once_renew_a_token_once(web: Web):
     """The issuer takes a refresh token once: a second use would end the session."""
     browser = await web.sign_in()
-    web.clock.pass_by(minutes=20)
+    web.clock.advance(timedelta(minutes=20))
     answers = await asyncio.gather(*(browser.get(MINE) for _ in range(20)))
     assert {answer.status_code for answer in answers} == {200}
     assert len({answer.json()["headers"]["authorization"] for answer in answers}) == 1
@@ -378,7 +379,7 @@ def test_no_second_renewal_begins_while_the_first_may_still_be_answered():
 async def test_a_session_ends_when_the_issuer_renews_nothing(web: Web):
     browser = await web.sign_in()
     web.idp.gone.add("e-ingrid")
-    web.clock.pass_by(minutes=20)
+    web.clock.advance(timedelta(minutes=20))
     assert reason(await browser.get(MINE), 401) == "not_signed_in"
     web.idp.gone.clear()
     assert not await signed_in(browser)
@@ -621,9 +622,9 @@ async def test_while_the_issuer_is_away_a_session_goes_on_until_its_token_ends(
         raise Unavailable(Reason.ISSUER_UNAVAILABLE)
 
     monkeypatch.setattr("services.web.sessions.issuer.Issuer._answer", away)
-    web.clock.pass_by(minutes=14, seconds=30)
+    web.clock.advance(timedelta(minutes=14, seconds=30))
     assert (await browser.get(MINE)).status_code == 200
-    web.clock.pass_by(minutes=1)
+    web.clock.advance(timedelta(minutes=1))
     assert reason(await browser.get(MINE), 503) == "issuer_unavailable"
     monkeypatch.undo()
     assert (await browser.get(MINE)).status_code == 200, "it was not ended"

@@ -7,7 +7,7 @@ import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from http.cookies import SimpleCookie
 from pathlib import Path
 from typing import Any
@@ -25,25 +25,13 @@ from devstack.idp import Idp, Person, api
 from services.web.app import App, build
 from services.web.settings import Settings
 from shared.runtime.http.server import http_server
+from shared.testing.clock import Clock
 
 PEOPLE = {
     "e-ingrid": Person("e-ingrid", "employee", "ms-aurora", "Ingrid", "reception"),
     "e-jonas": Person("e-jonas", "employee", "ms-aurora", "Jonas", "cabin-crew"),
 }
 SESSION, SIGN_IN = "__Host-session", "__Host-sign-in"
-
-
-class Clock:
-    """A clock that tests move."""
-
-    def __init__(self) -> None:
-        self.at = datetime.now(UTC)
-
-    def now(self) -> datetime:
-        return self.at
-
-    def pass_by(self, **by: float) -> None:
-        self.at += timedelta(**by)
 
 
 class Told:
@@ -179,10 +167,10 @@ def listening() -> tuple[socket.socket, str]:
 @asynccontextmanager
 async def serving(redis_url: str, dist: Path, **settings: str) -> AsyncIterator[Web]:
     """Web and its surroundings for a `with` block, over a Redis-compatible server."""
-    clock, told = Clock(), Told()
+    clock, told = Clock(datetime.now(UTC)), Told()
     (ours, origin), (issuing, issuer), (answering, service) = (listening() for _ in range(3))
     key = OKPKey.generate_key("Ed25519", auto_kid=True)
-    idp = Idp(issuer, origin, PEOPLE, key, now=clock.now)
+    idp = Idp(issuer, origin, PEOPLE, key, now=clock)
     given = {
         "origin": origin,
         "issuer_url": issuer,
@@ -195,7 +183,7 @@ async def serving(redis_url: str, dist: Path, **settings: str) -> AsyncIterator[
         **settings,
     }
     chosen = Settings(**given)  # type: ignore[arg-type]  # as text, as the environment has them
-    app = build(chosen, now=clock.now)
+    app = build(chosen, now=clock)
     async with AsyncExitStack() as until:
         client = await until.enter_async_context(httpx.AsyncClient(base_url=origin, timeout=20))
         for one, sock in ((app.api, ours), (api(idp), issuing), (told.app, answering)):
