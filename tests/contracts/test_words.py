@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from string import Formatter
 from typing import Any
@@ -149,6 +149,12 @@ def test_every_text_that_a_face_says_is_there_and_no_other() -> None:
     assert {key for key in there - whole if not key.startswith(tuple(begun - {"app."}))} == set()
 
 
+def without_words(told: Mapping[str, Iterable[str]]) -> set[str]:
+    """Keys that are not there, of a group and the values that a service tells."""
+    keys = {f"{group}{value}" for group, values in told.items() for value in values}
+    return keys - set(texts(Language.EN))
+
+
 def test_the_phone_app_has_words_for_whatever_a_service_tells_it() -> None:
     told = {
         "app.scope.": Scope,
@@ -157,24 +163,12 @@ def test_the_phone_app_has_words_for_whatever_a_service_tells_it() -> None:
         "app.happened.": What,
         "app.outcome.": Outcome,
     }
-    missing = {
-        f"{group}{value}"
-        for group, values in told.items()
-        for value in values
-        if f"{group}{value}" not in texts(Language.EN)
-    }
-    assert missing == set()
+    assert without_words(told) == set()
 
 
 def test_the_board_has_words_for_whatever_the_service_tells_it() -> None:
     told = {"board.absent.": Absent, "board.severity.": Severity}
-    missing = {
-        f"{group}{value}"
-        for group, values in told.items()
-        for value in values
-        if f"{group}{value}" not in texts(Language.EN)
-    }
-    assert missing == set()
+    assert without_words(told) == set()
 
 
 @pytest.mark.parametrize("service", ASKED)
