@@ -58,7 +58,7 @@ TOKEN_SIGNATURE_BYTES = 10
 #: What stands before the bytes of an id of ours; before any other text stands its length.
 KINDS = {"co-": 255, "ck-": 254, "of-": 253, "as-": 252}
 PREFIXES = {kind: prefix for prefix, kind in KINDS.items()}
-OUR_ID = re.compile(r"(co-|ck-|of-|as-)([0-9a-f]{32})")
+OUR_ID = re.compile(rf"({'|'.join(KINDS)})([0-9a-f]{{32}})")
 #: The part of an address before "@" has 64 characters at most (RFC 5321, 4.5.3.1.1) and no case, so a token in it is
 #: none of those above: a complaint's id, the day on which it ends, and so many bytes of a signature, in 48 letters
 #: and digits.
