@@ -251,6 +251,13 @@ BECAME = {
     "expired": {"nb": "Det gikk ut", "sv": "Det gick ut", "da": "Det udløb", "en": "It expired on"},
 }  # fmt: skip
 USED, PART, VOIDED, SUSPENDED, EXPIRED = BECAME
+#: Steps of one check, one after the other: what its page says after each, and whether a till takes it then.
+STEPS = (
+    ("use a part", PART, True),
+    ("suspend", SUSPENDED, False),
+    ("resume", PART, True),
+    ("void", VOIDED, False),
+)
 
 
 async def befall(aboard: Aboard, check: Any, step: str) -> None:
@@ -430,12 +437,7 @@ async def test_the_page_of_an_offer_says_first_what_became_of_what_was_chosen(ab
     found = re.search(r'class="code">([^<]+)<', page.text)
     assert found is not None
     check["code"] = found[1]
-    for step, said, usable in (
-        ("use a part", PART, True),
-        ("suspend", SUSPENDED, False),
-        ("resume", PART, True),
-        ("void", VOIDED, False),
-    ):
+    for step, said, usable in STEPS:
         await befall(aboard, check, step)
         page = await ask(aboard, "compensation", "GET", path)
         assert BECAME[said]["en"] in words(page.text)
@@ -500,12 +502,7 @@ async def test_the_page_of_a_code_says_what_is_left_and_shows_no_code_that_no_ti
 ):
     check = await given(aboard, "taxfree-card/50000")
     path = await code_page(aboard, check)
-    for step, said, usable in (
-        ("use a part", PART, True),
-        ("suspend", SUSPENDED, False),
-        ("resume", PART, True),
-        ("void", VOIDED, False),
-    ):
+    for step, said, usable in STEPS:
         await befall(aboard, check, step)
         page = await ask(aboard, "compensation", "GET", path)
         assert BECAME[said]["en"] in words(page.text)
