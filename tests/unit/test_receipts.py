@@ -61,6 +61,13 @@ def counted(occasion: str) -> float:
     return MESSAGES.labels(occasion, "repeated_unknown")._value.get()  # type: ignore[no-any-return]  # untyped
 
 
+async def ring_after_attempts(aboard: Aboard, times: int) -> None:
+    """Ring so often, each time after an attempt that nobody heard the end of is over."""
+    for _ in range(times):
+        await aboard.ring()
+        aboard.later(seconds=ATTEMPT_LASTS.total_seconds())
+
+
 async def ids(aboard: Aboard) -> list[str]:
     facts = await aboard.facts("notifier")
     return [fact["message_id"] for fact in facts if fact["type"].endswith("queued.v1")]
@@ -141,9 +148,7 @@ async def test_a_message_that_may_have_come_is_not_said_again_on_another_channel
     """Case 39: silence after the letter is ambiguous; it is repeated once at most, and counted."""
     both.postbox.failures = [Silence(), Silence()]
     await both.raise_complaint(contact=KARI)
-    for _ in range(4):
-        await both.ring()
-        both.later(seconds=ATTEMPT_LASTS.total_seconds())
+    await ring_after_attempts(both, 4)
     assert [len(both.postbox.letters), len(both.phone.letters)] == [2, 0]
 
 
@@ -151,9 +156,7 @@ async def test_why_it_is_not_said_again_is_told_as_it_is(both: Aboard):
     """Case 39."""
     both.postbox.failures = [Silence(), Silence()]
     await both.raise_complaint(contact=KARI)
-    for _ in range(4):
-        await both.ring()
-        both.later(seconds=ATTEMPT_LASTS.total_seconds())
+    await ring_after_attempts(both, 4)
     (email,) = await ids(both)
     assert await told(both, email) == (Status.TECHNICAL_FAILURE, Reason.FATE_UNKNOWN)
     found = await both.apps["notifier"].parts.settler.view().get(Message, email)
@@ -166,9 +169,7 @@ async def test_what_concerns_somebodys_safety_goes_on_though_it_may_have_come(bo
     before = counted("acknowledgement")
     both.postbox.failures = [Silence()] * 4  # of the letter to the role mailbox, too
     await both.raise_complaint(contact=KARI, text="There were nuts in it, my daughter is allergic.")
-    for _ in range(6):
-        await both.ring()
-        both.later(seconds=ATTEMPT_LASTS.total_seconds())
+    await ring_after_attempts(both, 6)
     to_kari = [one for one in both.phone.letters if one.recipient == "+4740000000"]
     assert len(to_kari) == 1
     assert counted("acknowledgement") - before == 2  # the repeat, and that it may come by both
