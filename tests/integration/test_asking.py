@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from datetime import UTC, datetime, timedelta
 
@@ -12,7 +11,7 @@ from shared.contracts.complaints import ComplaintTriaged, TouchpointAnswered, To
 from shared.contracts.intake import TouchpointPassed
 from shared.contracts.notifier import MessageSent, Occasion
 from tests.system import auditor
-from tests.system.world import SITE, until, world
+from tests.system.world import SITE, event_of, until, world
 
 #: A name that nobody else has, to look for.
 CANARY = "zqvxcanary"
@@ -22,15 +21,7 @@ EMAIL = f"{CANARY}@guests.example"
 def passed(name: str, **data: object) -> bytes:
     over = datetime.now(UTC) - timedelta(hours=1)
     known = {"site": SITE, "touchpoint": "dinner-served", "passed_at": over.isoformat(), **data}
-    return json.dumps(
-        {
-            "specversion": "1.0",
-            "id": name,
-            "source": "/restaurant",
-            "type": TouchpointPassed.TYPE,
-            "data": known,
-        }
-    ).encode()
+    return event_of(TouchpointPassed, name, "/restaurant", known)
 
 
 def test_a_guest_is_asked_once_and_answers_once_and_is_clear_on_the_intake_alone(tmp_path):

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime, timedelta
 
 from shared.contracts.complaints import ComplaintTriaged, ProfileRecorded
 from shared.contracts.intake import ComplaintRaised, CustomerDescribed
 from tests.system import auditor
-from tests.system.world import SITE, complaint, world
+from tests.system.world import SITE, complaint, event_of, world
 
 #: A name that nobody else has, to look for.
 CANARY = "zqvxcanary"
@@ -17,15 +16,7 @@ EMAIL = f"{CANARY}@guests.example"
 
 def described(name: str, **data: object) -> bytes:
     known = {"site": SITE, "described_at": datetime.now(UTC).isoformat(), **data}
-    return json.dumps(
-        {
-            "specversion": "1.0",
-            "id": name,
-            "source": "/pms",
-            "type": CustomerDescribed.TYPE,
-            "data": known,
-        }
-    ).encode()
+    return event_of(CustomerDescribed, name, "/pms", known)
 
 
 def test_a_described_customer_is_answered_in_their_language_before_they_leave(tmp_path):

@@ -27,6 +27,7 @@ from devstack.stack import ROOT, RUN_DIRECTORY, Secured, Stack, free_port, runni
 from shared.contracts.catalogue import TOPICS, subscriptions
 from shared.contracts.event import format_time
 from shared.contracts.intake import ComplaintRaised
+from shared.kernel import Fact
 from shared.ops import policy, roster, token, topics
 from shared.runtime.privacy.seal import KEY_BYTES, Vault
 from shared.runtime.wires import Broker
@@ -83,14 +84,21 @@ def complaint(
 ) -> bytes:
     """A complaint as another system publishes it."""
     body = {"site": SITE, "text": text, **data}
+    return event_of(ComplaintRaised, event_id, SOURCE, body, time=format_time(at))
+
+
+def event_of(
+    fact: type[Fact], event_id: str, source: str, data: object, **attributes: str
+) -> bytes:
+    """A fact as another system publishes it, with whatever data."""
     return json.dumps(
         {
             "specversion": "1.0",
             "id": event_id,
-            "source": SOURCE,
-            "type": ComplaintRaised.TYPE,
-            "time": format_time(at),
-            "data": body,
+            "source": source,
+            "type": fact.TYPE,
+            **attributes,
+            "data": data,
         },
         ensure_ascii=False,
     ).encode()
