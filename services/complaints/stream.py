@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from services.complaints.asking.handlers import Touchpoints
 from services.complaints.customer.handlers import Customers
 from services.complaints.customer.profiles import Profiles
+from services.complaints.customer.rules import KeptProfile
 from services.complaints.intake.handlers import Intake
 from services.complaints.lifecycle.handlers import Lifecycle
 from services.complaints.lifecycle.rules import Complaint
@@ -109,6 +110,7 @@ def inboxes(
                         complaint_key,
                         lambda event: PolicyHead.key(event.data.site),
                         lambda event: CustomerKey.key(event.data.customer_ref),
+                        lambda event: KeptProfile.key(event.data.customer_ref),
                     ),
                 ),
             ],

@@ -90,6 +90,22 @@ async def test_whoever_is_named_twice_is_one_customer(aboard: Aboard):
     assert len(await of_type(aboard, "complaints", "complaint.received")) == 1
 
 
+async def test_however_many_are_named_the_store_is_read_once(aboard: Aboard, monkeypatch):
+    await announce(aboard, announced("kari"))
+    store, trips = aboard.stores["complaints"], 0
+    fetch = store.fetch
+
+    async def counted(keys, accounts):
+        nonlocal trips
+        trips += 1
+        return await fetch(keys, accounts)
+
+    monkeypatch.setattr(store, "fetch", counted)
+    await announce(aboard, announced("ola", "eva", "mia"), 1, event_id="departure-2")
+    assert len(await of_type(aboard, "complaints", "complaint.received")) == 4
+    assert trips == 1
+
+
 async def test_an_erased_customer_is_left_out(aboard: Aboard):
     """They did not come back; others did not leave."""
     await announce(aboard, announced("kari"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from datetime import datetime
 from functools import lru_cache, partial
 from typing import Any
@@ -93,31 +93,39 @@ class Intake:
     def on_announced(self, event: Event[DisruptionAnnounced]) -> Prepared:
         """What goes wrong for many: what to read ahead of each of them, and `_announced` to decide."""
         # By their pseudonym: whoever is named twice is one customer, as they were named first.
-        affected: dict[str, Affected] = {}
+        named: dict[str, Affected] = {}
         for one in event.data.customers:
-            affected.setdefault(self._names.customer(event.source, one.customer), one)
+            named.setdefault(self._names.customer(event.source, one.customer), one)
+        affected = [
+            (ref, complaint_id_of(self._names.affected(event.id, one.customer)), one)
+            for ref, one in named.items()
+        ]
         reads = [PolicyHead.key(event.data.site)]
-        for ref, one in affected.items():
-            reads += [CustomerKey.key(ref), Complaint.key(self._announced_id(event, one))]
+        for ref, complaint_id, _ in affected:
+            reads += [CustomerKey.key(ref), Complaint.key(complaint_id), KeptProfile.key(ref)]
         return Prepared(partial(self._announced, event, affected), reads)
 
     async def _announced(
-        self, event: Event[DisruptionAnnounced], affected: Mapping[str, Affected], view: View
+        self,
+        event: Event[DisruptionAnnounced],
+        affected: Sequence[tuple[str, str, Affected]],
+        view: View,
     ) -> Decision:
         """A complaint for each customer who is named, before they say anything; nothing if nobody is.
 
-        Erased customers are left out: they did not come back. Each is known by the token of their name, so that their own later words
-        about the same are merged into it. Raises what `fits` and `_receive` raise.
+        `affected` has the pseudonym of each, and their complaint's id. Erased customers are left out: they did not come
+        back. Each is known by the token of their name, so that their own later words about the same are merged into it.
+        Raises what `fits` and `_receive` raise.
         """
         fits(event, view)
         facts: list[Fact] = []
-        for customer_ref, one in affected.items():
+        for customer_ref, complaint_id, one in affected:
             if await self._keys.erased(customer_ref, view):
                 continue
             decision = await self._receive(
                 foretold(event.data, one),
                 source_of_token(event.data.site, Kind.CUSTOMER, one.customer),
-                self._announced_id(event, one),
+                complaint_id,
                 customer_ref,
                 view,
                 None,
@@ -127,9 +135,6 @@ class Intake:
             )
             facts += decision.facts
         return Decision(facts)
-
-    def _announced_id(self, event: Event[DisruptionAnnounced], one: Affected) -> str:
-        return complaint_id_of(self._names.affected(event.id, one.customer))
 
     async def raise_published(
         self, raised: ComplaintRaised, source: str, complaint_id: str, view: View
