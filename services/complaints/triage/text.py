@@ -43,11 +43,12 @@ def plain(text: str) -> str:
     text = text[:TEXT_MAX]
     if "&" in text:  # before what is not seen is left out, which may be written so too
         text = html.unescape(text)
-    if not text.isascii() and not _is_plain(text):
+    unusual = not text.isascii() and not _is_plain(text)
+    if unusual:
         text = _INVISIBLE.sub("", composed(text)[:TEXT_MAX])
     if "<" in text:
         text = _TAG.sub(" ", _INLINE.sub("", _COMMENT.sub("", text)))
-    if not text.isascii() and _FOREIGN.search(text):
+    if unusual and _FOREIGN.search(text):
         text = _WORD.sub(_in_one_script, text)
     return text
 
