@@ -137,12 +137,12 @@ class Touchpoints:
         """What the page shows; raises Rejected(link_invalid), also if the site asks no more or the customer was erased."""
         _, asked, policy, asking = await self._opened(token, view)
         language = spoken(await language_of(asked, view), policy)
-        complaint = None
+        promised_by = mine = ""
         if asked.complaint_id is not None:
             complaint = await view.get(Complaint, asked.complaint_id)
-        by = complaint.promised_by if complaint is not None else None
-        mine = ""
-        if asked.complaint_id is not None:
+            by = complaint.promised_by if complaint is not None else None
+            if by is not None and by > view.now:
+                promised_by = format_time(by, policy.timezone, language)
             claims = {"complaint": asked.complaint_id}
             mine = "/m/" + self._mine.sign(claims, view.now + FOLLOWED_FOR)
         return Shown(
@@ -150,9 +150,7 @@ class Touchpoints:
             site_name=policy.site_name,
             question=in_language(asking.touchpoints[asked.touchpoint].words, language),
             answered=asked.answered_at is not None,
-            promised_by=format_time(by, policy.timezone, language)
-            if by is not None and by > view.now
-            else "",
+            promised_by=promised_by,
             mine=mine,
         )
 
