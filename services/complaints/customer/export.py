@@ -461,9 +461,7 @@ class Exports:
             place=await place_of(complaint, self._keys, view),
             stay_ends_at=complaint.stay_ends_at,
             returned_at=complaint.returned_at,
-            contact=None
-            if complaint.contact is None
-            else Contact.model_validate_json(key.open("contact", complaint.contact)),
+            contact=_contact(complaint.contact, key),
             given=await _given(complaint_id, view),
             happened=[
                 ExportedEntry.about(entry, text=await self._timelines.words(entry, complaint, view))
@@ -492,6 +490,13 @@ async def _all_of(
             return found[:EXPORTED_MAX], after is None and len(found) <= EXPORTED_MAX
 
 
+def _contact(sealed: str | None, key: KeyRing) -> Contact | None:
+    """Where the customer can be reached, if they said; raises Unavailable while the key has not come."""
+    if sealed is None:
+        return None
+    return Contact.model_validate_json(key.open("contact", sealed))
+
+
 async def _given(complaint_id: str, view: View) -> list[ExportedCheck]:
     """The checks that were given for a complaint, and which of them were taken back; raises Unavailable."""
     kept_at = await view.get(KeptAt, complaint_id) or KeptAt()
@@ -514,9 +519,7 @@ async def _delight(check_id: str, given: DelightGiven, key: KeyRing, view: View)
         site=given.site,
         occasion=given.delight,
         language=given.language,
-        contact=None
-        if given.contact is None
-        else Contact.model_validate_json(key.open("contact", given.contact)),
+        contact=_contact(given.contact, key),
         given=ExportedCheck(
             check_id=check_id,
             issued_at=given.issued_at,
