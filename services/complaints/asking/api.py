@@ -17,7 +17,7 @@ from shared.runtime.faults import Rejected
 from shared.runtime.http.answers import to_page
 from shared.runtime.http.auth import Kind, Principal
 from shared.runtime.http.face import Face
-from shared.runtime.http.inputs import values_of
+from shared.runtime.http.inputs import chosen_in
 from shared.runtime.http.pages import PAGE_HEADERS, wants_page
 from shared.runtime.http.routes import Routes, Token
 
@@ -49,7 +49,7 @@ def routes(face: Face, touchpoints: Touchpoints, page: AskingPage) -> Routes:
         page, for a browser by a redirect.
         """
         await addressed(token, request)
-        form = await form_of(request)
+        form = await answer_in(request)
         found = await touchpoints.shown(token, face.view())
         faults = faults_in(form, found.language)
         if faults and not found.answered:
@@ -73,15 +73,8 @@ def routes(face: Face, touchpoints: Touchpoints, page: AskingPage) -> Routes:
     return to
 
 
-async def form_of(request: Request) -> AnswerForm:
-    """The form that a browser sends; of a question with two answers both, which together are on no scale.
-
-    What is no form of ours says nothing.
-    """
-    try:
-        found = await values_of(request, FIELDS_MAX)
-    except Rejected:
-        return AnswerForm()
-    form = AnswerForm(**{name: " ".join(values) for name, values in found.items()})
+async def answer_in(request: Request) -> AnswerForm:
+    """The form that a browser sends, with its text as it is read."""
+    form = AnswerForm(**await chosen_in(request, FIELDS_MAX))
     text = form.text.replace("\r\n", "\n").strip()
     return form.model_copy(update={"text": text if visible(text) else ""})

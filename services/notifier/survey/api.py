@@ -22,7 +22,7 @@ from shared.runtime.faults import Rejected
 from shared.runtime.http.answers import to_page
 from shared.runtime.http.auth import Kind, Principal
 from shared.runtime.http.face import Face
-from shared.runtime.http.inputs import values_of
+from shared.runtime.http.inputs import chosen_in
 from shared.runtime.http.pages import PAGE_HEADERS, wants_page
 from shared.runtime.http.routes import Routes, Token
 
@@ -91,7 +91,7 @@ def routes(face: Face, surveys: Surveys, page: SurveyPage) -> Routes:
         """
         await addressed(token, request)
         complaint_id, _ = surveys.read(token)
-        chosen = await chosen_in(request)
+        chosen = await chosen_in(request, FIELDS_MAX)
         questions = (await surveys.shown(token, face.view())).questions
         try:
             scores = scores_of(questions, chosen)
@@ -113,12 +113,3 @@ def routes(face: Face, surveys: Surveys, page: SurveyPage) -> Routes:
         return await shown(token, {})
 
     return to
-
-
-async def chosen_in(request: Request) -> dict[str, str]:
-    """What was chosen, by question; of a question with two answers both, which together are on no scale."""
-    try:
-        found = await values_of(request, FIELDS_MAX)
-    except Rejected:  # no form of ours: nothing was chosen in it, and the page says so
-        return {}
-    return {name: " ".join(values) for name, values in found.items()}

@@ -110,6 +110,18 @@ async def values_of(request: Request, fields_max: int) -> dict[str, list[str]]:
         raise Rejected(Reason.SCHEMA_INVALID) from None
 
 
+async def chosen_in(request: Request, fields_max: int) -> dict[str, str]:
+    """What was chosen in a form, by field; of a question with two answers both, which together are on no scale.
+
+    What is no form of ours chooses nothing, and the page says so.
+    """
+    try:
+        found = await values_of(request, fields_max)
+    except Rejected:
+        return {}
+    return {name: " ".join(values) for name, values in found.items()}
+
+
 async def _sent(request: Request) -> bytes:
     """The body; raises HTTPException(400) if the caller leaves while sending it, which is no failure of ours."""
     try:
