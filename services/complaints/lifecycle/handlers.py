@@ -387,9 +387,8 @@ class Lifecycle:
         complaint = about.complaint
         helped = danger.outweighs(fact.helped)
         if fact.added_line and helped is Helped.YES:
-            return Decision(
-                danger.facts
-            )  # what was settled by that yes may have been opened again since
+            # What was settled by that yes may have been opened again since.
+            return Decision(danger.facts)
         more = helped is not Helped.YES
         if more and await self._keys.erased(complaint.customer_ref, view):
             return Decision()
