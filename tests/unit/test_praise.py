@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 from datetime import UTC, datetime, time
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,11 +25,6 @@ from tests.unit.test_open_form import once_of, opened, raised, sent
 
 PRAISE = "Thank you for a wonderful evening, the waiters were friendly!"
 NOON = datetime(2026, 6, 3, 12, 0, tzinfo=UTC)
-
-
-@pytest.fixture
-async def aboard(tmp_path: Path) -> Aboard:
-    return await Aboard(tmp_path).begin()
 
 
 async def praises(aboard: Aboard) -> list[dict[str, Any]]:
