@@ -259,6 +259,10 @@ class MessageFailed(MessageFact):
     next_channel: NextChannel = None
 
 
+#: Why a message failed that nobody lacks.
+NOT_LACKED = frozenset({Reason.NO_LONGER_TRUE, Reason.NOT_WANTED, Reason.ENOUGH_TODAY})
+
+
 class MessageDelivered(MessageFact):
     """The provider reported that the message was delivered; counts whatever was reported before."""
 

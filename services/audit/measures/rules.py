@@ -43,6 +43,7 @@ from shared.contracts.complaints import (
     TouchpointAnswered,
 )
 from shared.contracts.notifier import (
+    NOT_LACKED,
     FeedbackReceived,
     Helped,
     MessageFailed,
@@ -306,8 +307,6 @@ def _large_window(one: Recorded) -> str | None:
 
 #: Reasons for which nothing was tried: there is no address to write to.
 _NO_ADDRESS = (Reason.NO_CONTACT, Reason.CUSTOMER_ERASED)
-#: Reasons for which nobody lacks it.
-_NOT_LACKED = (Reason.NO_LONGER_TRUE, Reason.NOT_WANTED, Reason.ENOUGH_TODAY)
 #: What became of a message.
 SENT, FAILED, WITHOUT_ADDRESS = FATES = ("sent", "failed", "no-address")
 
@@ -319,7 +318,7 @@ def _fate(one: Recorded) -> str | None:
     """
     if one.what == MessageSent.TYPE:
         return SENT
-    if one.why in _NOT_LACKED or one.details.get("next_channel"):
+    if one.why in NOT_LACKED or one.details.get("next_channel"):
         return None
     return WITHOUT_ADDRESS if one.why in _NO_ADDRESS else FAILED
 

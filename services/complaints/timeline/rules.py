@@ -64,6 +64,7 @@ from shared.contracts.complaints import (
 )
 from shared.contracts.event import fingerprint
 from shared.contracts.notifier import (
+    NOT_LACKED,
     FeedbackReceived,
     Helped,
     MessageFailed,
@@ -160,8 +161,6 @@ SEALED_AS: Mapping[What, str] = {
 }
 #: Stands for an employee in what a customer is shown: that it was one, and not who.
 SOMEBODY = "somebody"
-#: Why a letter was not sent that nobody lacks.
-NOT_LACKED = frozenset({Reason.NO_LONGER_TRUE, Reason.NOT_WANTED})
 _RANK = {what: rank for rank, what in enumerate(What)}
 
 
@@ -327,7 +326,7 @@ def added(row: Row, before: Timeline | None, fact: Fact) -> Timeline:
     """The timeline with what a fact adds to it; the engine sees to it that each fact comes once.
 
     A letter that goes on by another channel adds nothing: the one on that channel does. Nor does one that nobody lacks,
-    since it was not true any more, or not wanted.
+    such as one that was not true any more, or not wanted.
     """
     if isinstance(fact, MessageFailed) and (fact.next_channel or fact.reason in NOT_LACKED):
         return before or Timeline()

@@ -39,6 +39,7 @@ from services.notifier.subjects.rules import Story
 from services.notifier.wording.blocks import Outline
 from shared.contracts.intake import MessageChannel
 from shared.contracts.notifier import (
+    NOT_LACKED,
     MessageAttempted,
     MessageBounced,
     MessageDeferred,
@@ -61,8 +62,6 @@ from shared.runtime.privacy.keys import CustomerKey
 
 #: Missing parts of a letter that come on other topics than its cause and may come after it.
 PARTS = (Reason.STORY_NOT_YET_KNOWN, Reason.KEY_NOT_YET_KNOWN, Reason.UNKNOWN_SITE)
-#: Why a message is not sent that the customer does not miss.
-NOT_LACKED = frozenset({Reason.NO_LONGER_TRUE, Reason.NOT_WANTED, Reason.ENOUGH_TODAY})
 
 
 class Sending:
