@@ -8,7 +8,7 @@ from services.notifier.feedback.page import Shown
 from services.notifier.feedback.rules import Answer, on_page, take_answer
 from services.notifier.messages.letters import CLOSED, Letters, common
 from services.notifier.messages.links import Links
-from services.notifier.preferences.handlers import language_of
+from services.notifier.preferences.handlers import contact_of, language_of
 from services.notifier.subjects.moves import Reached
 from services.notifier.subjects.rules import TAKEN, CheckLife, GivenCheck, Standing, Story
 from services.notifier.survey.rules import Surveyed, close_of, is_over
@@ -176,7 +176,7 @@ class Feedback:
             standing=told_of(now, life, check, policy, language),
             usable=usable,
             code_url=self._links.code(check_id, language, check.valid_until),
-            reachable=policy.notify.reaches(self._letters.contact(story, key)),
+            reachable=policy.notify.reaches(contact_of(story, key)),
             asks=check.delight is None,
             helped=answer.helped if answer else None,
             # What is still to do is promised with the complaint that goes on.

@@ -12,6 +12,7 @@ from services.notifier.messages.course import Course, only_if
 from services.notifier.messages.in_person import messages_for
 from services.notifier.messages.links import Links
 from services.notifier.messages.rules import Message, in_hand, may_have_arrived
+from services.notifier.preferences.handlers import contact_of
 from services.notifier.preferences.rules import REMINDERS
 from services.notifier.subjects.moves import Reached, is_last, is_resolved, stands
 from services.notifier.subjects.rules import (
@@ -125,7 +126,7 @@ class Letters:
         if story.contact is None:
             raise Rejected(Reason.CUSTOMER_ERASED if story.forgotten else Reason.NO_CONTACT)
         key = await self._keys.needed(story.customer_ref, view)
-        contact = self.contact(story, key)
+        contact = contact_of(story, key)
         policy, _ = await self._policies.at(message.site, view)
         address = address_of(contact, message, policy)
         message = in_language_of_site(message, policy)
@@ -457,12 +458,6 @@ class Letters:
             "law": law_of(offer.regime, (then, policy), language),
             "information": offer.information or "",
         }
-
-    def contact(self, story: Story, key: KeyRing) -> Contact:
-        """Where the customer can be reached, opened; empty where nothing is known."""
-        if story.contact is None:
-            return Contact()
-        return Contact.model_validate_json(key.open("contact", story.contact))
 
 
 async def check_of(check_id: str, view: View) -> tuple[GivenCheck, CheckLife]:

@@ -18,7 +18,7 @@ from shared.runtime.faults import Rejected
 from shared.runtime.http.auth import Kind, Principal
 from shared.runtime.http.pages import Addressee
 from shared.runtime.policies import Policies
-from shared.runtime.privacy.keys import Keys
+from shared.runtime.privacy.keys import KeyRing, Keys
 from shared.runtime.privacy.links import Tokens
 from shared.runtime.roster import employed
 
@@ -42,6 +42,13 @@ async def wanted_by(customer_ref: str, view: View) -> Preferences:
 async def language_of(story: Story, view: View) -> Language:
     """The language that a complaint's customer chose, else that of the complaint; raises Unavailable."""
     return (await wanted_by(story.customer_ref, view)).language or story.language
+
+
+def contact_of(story: Story, key: KeyRing) -> Contact:
+    """Where the customer can be reached, opened; empty where nothing is known."""
+    if story.contact is None:
+        return Contact()
+    return Contact.model_validate_json(key.open("contact", story.contact))
 
 
 class Wishes:
@@ -72,17 +79,11 @@ class Wishes:
         """What the page shows; raises Rejected(link_invalid, unknown_site)."""
         story, preferences = await self.opened(token, view)
         policy, _ = await self._policies.at(story.site, view)
-        contact = await self._contact(story, view)
+        key = await self._keys.of(story.customer_ref, view)
+        contact = contact_of(story, key) if key is not None else Contact()
         notify = policy.notify
         channels = [one for one in notify.channels if notify.address(contact, one) is not None]
         return Shown(preferences.language or story.language, policy, preferences, channels)
-
-    async def _contact(self, story: Story, view: View) -> Contact:
-        """Where the customer is reached, opened; empty where nothing is known. Raises Unavailable."""
-        key = await self._keys.of(story.customer_ref, view)
-        if story.contact is None or key is None:
-            return Contact()
-        return Contact.model_validate_json(key.open("contact", story.contact))
 
     async def change(self, token: str, wanted: Preferences, view: View) -> Decision:
         """What the customer wants from now on."""
