@@ -11,7 +11,7 @@ from services.notifier.messages.links import Links
 from services.notifier.preferences.handlers import contact_of, language_of
 from services.notifier.subjects.moves import Reached
 from services.notifier.subjects.rules import TAKEN, CheckLife, GivenCheck, Standing, Story
-from services.notifier.survey.rules import Surveyed, close_of, is_over
+from services.notifier.survey.rules import Surveyed, close_of
 from services.notifier.wording.wording import Wording
 from shared.contracts.complaints import Language, reference_of
 from shared.contracts.notifier import FeedbackReceived, Helped, Occasion
@@ -162,9 +162,11 @@ class Feedback:
         answer = await self._answered(complaint_id, check_id, view)
         head = await self._goes_on(story, view)
         values = {**common(story, policy, language), **gift, "feedback_url": ""}
-        values["closed"] = "yes" if head.state in CLOSED or closes(head, answer) else ""
+        closes = answer is not None and answer.closes(head)
+        values["closed"] = "yes" if head.state in CLOSED or closes else ""
         head_id = story.merged_into if head is not story else None
-        survey_path = await self._survey(head_id or complaint_id, head, answer, policy, view)
+        about = head_id or complaint_id
+        survey_path = await self._survey(about, head, policy, view) if closes else ""
         return Shown(
             language=language,
             timezone=policy.timezone,
@@ -185,20 +187,13 @@ class Feedback:
             survey_path=survey_path,
         )
 
-    async def _survey(
-        self, complaint_id: str, story: Story, answer: Answer | None, policy: Policy, view: View
-    ) -> str:
-        """Where the site's questions are answered; empty if it asks none, they were answered, or the complaint goes on."""
-        if not policy.survey or not closes(story, answer):
+    async def _survey(self, complaint_id: str, story: Story, policy: Policy, view: View) -> str:
+        """Where the site's questions about a close are answered; empty if it asks none, or they were answered."""
+        if not policy.survey:
             return ""
         if await view.get(Surveyed, close_of(complaint_id, story.round)) is not None:
             return ""
         return self._links.survey_path(complaint_id, story.round, view.now)
-
-
-def closes(story: Story, answer: Answer | None) -> bool:
-    """Whether the customer's answer closed their complaint, which is heard of later."""
-    return answer is not None and is_over(story, answer.helped, answer.answered_at)
 
 
 def told_of(

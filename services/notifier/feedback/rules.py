@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import ClassVar, NamedTuple
 
 from services.notifier.subjects.rules import Story
+from shared.contracts.lifecycle import State
 from shared.contracts.notifier import (
     FeedbackReceived,
     Helped,
@@ -39,6 +40,14 @@ class Answer(Document):
     def is_full(self, now: datetime) -> bool:
         """Whether as many lines were written in a day as may be."""
         return sum(one.at > now - DAY for one in self.lines) >= LINES_MAX
+
+    def closes(self, story: Story) -> bool:
+        """Whether it closed the complaint; it is heard of later that it did."""
+        if self.helped is not Helped.YES:
+            return False
+        at, said = self.answered_at, story.said_at
+        since = said is not None and at is not None and said > at
+        return story.state is State.CONFIRMED or not since
 
     def promise(self, story: Story) -> datetime | None:
         """By when the customer hears from us if there is more to do; None until complaints has promised it."""

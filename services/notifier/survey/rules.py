@@ -7,8 +7,7 @@ from datetime import datetime
 from typing import ClassVar
 
 from services.notifier.subjects.rules import Story
-from shared.contracts.lifecycle import State
-from shared.contracts.notifier import Helped, SurveyAnswered
+from shared.contracts.notifier import SurveyAnswered
 from shared.contracts.policy import SurveyQuestion
 from shared.kernel import Decision, Document, Fold, Slice
 
@@ -32,14 +31,6 @@ class WrongScores(Exception):
 def close_of(complaint_id: str, round_: int) -> str:
     """The id of a complaint's close: each round ends with one."""
     return f"{complaint_id}/{round_}"
-
-
-def is_over(story: Story, helped: Helped | None, answered_at: datetime | None) -> bool:
-    """Whether the customer's answer about a check closed their complaint; it is heard of later that it did."""
-    if helped is not Helped.YES:
-        return False
-    since = story.said_at is not None and answered_at is not None and story.said_at > answered_at
-    return story.state is State.CONFIRMED or not since
 
 
 def scores_of(questions: Mapping[str, SurveyQuestion], chosen: Mapping[str, str]) -> dict[str, int]:
