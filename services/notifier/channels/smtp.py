@@ -7,10 +7,9 @@ import re
 import socket
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
 
 import aiosmtplib
-from aiosmtplib import SMTPResponse, SMTPStatus
+from aiosmtplib import SMTPStatus
 from aiosmtplib.protocol import normalize_message_line_endings
 
 from services.notifier.channels.mime import written
@@ -64,8 +63,6 @@ class Conversation(aiosmtplib.SMTP):
     taken: bool | None = False
     #: Letters that it was given.
     letters: int = 0
-    #: Ends it, while it waits for a letter.
-    ends: asyncio.TimerHandle | None = None
 
     @property
     def was_ended(self) -> bool:
@@ -82,9 +79,9 @@ class Conversation(aiosmtplib.SMTP):
         raw = written(letter, sender, recipient, now, eight_bit=eight_bit)
         await self.mail(sender, options=["BODY=8BITMIME"] if eight_bit else [])
         await self.rcpt(recipient)
-        await self.data(raw)
+        await self._hand_over(raw)
 
-    async def data(self, message: str | bytes, /, **_: Any) -> SMTPResponse:
+    async def _hand_over(self, raw: bytes) -> None:
         """Send the letter itself; its fate is open once it was written and until the server has answered.
 
         Before, the server surely has nothing. Any answer of 2xx is a yes.
@@ -95,14 +92,12 @@ class Conversation(aiosmtplib.SMTP):
         protocol = self.protocol
         if protocol is None:
             raise aiosmtplib.SMTPServerDisconnected("Connection lost")
-        raw = message.encode("ascii") if isinstance(message, str) else message
         protocol.write(_DOT.sub(b"..", normalize_message_line_endings(raw)) + b".\r\n")
         self.taken = None
         answer = await protocol.read_response()
         self.taken = 200 <= answer.code < 300
         if not self.taken:
             raise aiosmtplib.SMTPDataError(answer.code, answer.message)
-        return answer
 
     async def leave(self) -> None:
         """Say goodbye; waits for the server's, up to `SMTP_TIMEOUT_S`."""
@@ -124,8 +119,9 @@ class SmtpChannel:
         self._now = now
         #: Finds the name of this machine, for all letters; None until the first one.
         self._hostname: asyncio.Task[str] | None = None
-        #: Conversations that wait for a letter, the last one first; at most as many as letters went at once.
-        self._kept: list[Conversation] = []
+        #: Conversations that wait for a letter, and what ends each: at most as many as letters went at once. The next
+        #: letter gets the one that waits last.
+        self._kept: dict[Conversation, asyncio.TimerHandle] = {}
         self._leaving: set[asyncio.Task[None]] = set()
 
     async def send(self, letter: Letter) -> Outcome:
@@ -169,9 +165,8 @@ class SmtpChannel:
     async def _talk(self) -> Conversation:
         """A conversation that waits for a letter, or a new one."""
         while self._kept:
-            talk = self._kept.pop()
-            assert talk.ends is not None
-            talk.ends.cancel()
+            talk, ends = self._kept.popitem()
+            ends.cancel()
             if talk.is_connected:  # else the server has hung up
                 return talk
         return await self._begun()
@@ -188,13 +183,13 @@ class SmtpChannel:
     def _keep(self, talk: Conversation) -> None:
         """Let a conversation wait for the next letter, unless it ended badly or had its share of letters."""
         if talk.taken and talk.is_connected and talk.letters < LETTERS_EACH_MAX:
-            talk.ends = asyncio.get_running_loop().call_later(KEPT_S, self._waited, talk)
-            self._kept.append(talk)
+            loop = asyncio.get_running_loop()
+            self._kept[talk] = loop.call_later(KEPT_S, self._waited, talk)
         else:
             self._end(talk)
 
     def _waited(self, talk: Conversation) -> None:
-        self._kept.remove(talk)
+        del self._kept[talk]
         self._end(talk)
 
     def _end(self, talk: Conversation) -> None:
