@@ -117,36 +117,30 @@ class Inboxes:
             for name, one in praise.items()
             if one and await self._keys.erased(one.customer_ref, view)
         }
-        shown = [
-            ShownEntry(
-                entry,
-                await self._praise(praise[entry.praise_id], view)
-                if entry.praise_id
-                else await self._line(entry, stories[entry.complaint_id or ""], view),
-            )
-            for entry in found
-            if erased.isdisjoint({entry.complaint_id, entry.praise_id})
-        ]
-        unread = sum(
-            erased.isdisjoint({entry.complaint_id, entry.praise_id}) for entry in inbox.unread
-        )
+
+        def stays(entry: Entry) -> bool:
+            return erased.isdisjoint({entry.complaint_id, entry.praise_id})
+
+        shown = [ShownEntry(one, await self._words(one, view)) for one in found if stays(one)]
+        unread = sum(map(stays, inbox.unread))
         last = found[-1].number if len(wanted) > limit else None
         return Portion(shown, unread, inbox.read_up_to, last)
 
-    async def _line(self, entry: Entry, story: Story | None, view: View) -> str | None:
-        """What the customer wrote with their answer; None if nothing, or if their words are over."""
+    async def _words(self, entry: Entry, view: View) -> str | None:
+        """What the customer praised, or wrote with their answer; None if nothing, or if their words are over."""
+        if entry.praise_id is not None:
+            return await self._praise(entry.praise_id, view)
         line_id = line_of(entry)
-        if story is None or line_id is None:
-            return None
-        line = await view.get(Line, line_id)
-        if line is None:
+        line = await view.get(Line, line_id) if line_id is not None else None
+        story = await view.get(Story, entry.complaint_id or "")
+        if story is None or line is None:
             return None
         return await self._keys.open_words(
             story.customer_ref, "line", line.line, line.answered_at, view
         )
 
-    async def _praise(self, praise: Praise | None, view: View) -> str | None:
-        """What the customer praised; None if their words are over."""
+    async def _praise(self, praise_id: str, view: View) -> str | None:
+        praise = await view.get(Praise, praise_id)
         if praise is None:
             return None
         return await self._keys.open_words(
