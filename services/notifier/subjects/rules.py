@@ -438,32 +438,21 @@ def code_sent(_: OneTimeCode | None, fact: ConfirmationAsked) -> OneTimeCode:
     return OneTimeCode(action=fact.action, code=fact.code, expires_at=fact.expires_at)
 
 
+_KNOWN = Fold(SiteCustomer, lambda fact: customer_at(fact.site, fact.customer_ref), customer_known)
 SLICE = Slice(
     {
         ComplaintReceived: (
             Fold(Story, lambda fact: fact.complaint_id, story_received),
-            Fold(
-                SiteCustomer,
-                lambda fact: customer_at(fact.site, fact.customer_ref),
-                customer_known,
-            ),
+            _KNOWN,
         ),
         ComplaintTriaged: (Fold(Story, lambda fact: fact.complaint_id, story_promised),),
         ComplaintReopened: (
             Fold(Story, lambda fact: fact.complaint_id, story_promised),
-            Fold(
-                SiteCustomer,
-                lambda fact: customer_at(fact.site, fact.customer_ref),
-                customer_known,
-            ),
+            _KNOWN,
         ),
         TouchpointAsked: (
             Fold(Story, lambda fact: fact.asking_id, story_asked),
-            Fold(
-                SiteCustomer,
-                lambda fact: customer_at(fact.site, fact.customer_ref),
-                customer_known,
-            ),
+            _KNOWN,
         ),
         SafetyFound: (Fold(Story, lambda fact: fact.complaint_id, story_endangered),),
         ComplaintForgotten: (Fold(Story, lambda fact: fact.complaint_id, story_forgotten),),
