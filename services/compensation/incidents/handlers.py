@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -230,13 +230,7 @@ class Incidents:
             part = await view.get(Affected, affected_id(incident_id, first)) or Affected()
             listed = part.complaint_ids[max(0, incident.done - first) :]
             for one in await _standing(incident_id, listed, view):
-                if one.case is None:
-                    continue
-                found += left_out(
-                    one.case.ended,
-                    merged=one.merged,
-                    has_check=one.has_check or one.check_id in named,
-                )
+                found += one.left_out(named)
                 named.add(one.check_id)
         return found
 
@@ -391,16 +385,11 @@ class Incidents:
         given = skipped = 0
         without = LeftOut.of(incident)
         named: set[str] = set()
-        for complaint_id, case, merged, check_id, had in next_ones:
-            has_check = had or check_id in named
-            why = (
-                left_out(case.ended, merged=merged, has_check=has_check)
-                if case
-                else NOTHING_LEFT_OUT
-            )
+        for one in next_ones:
+            case, why = one.case, one.left_out(named)
             without += why
             # Incidents stored before customers were counted may hold several complaints of one customer.
-            if any(why) or (case and has_check):
+            if any(why) or one.has(named):
                 continue
             if case is None or group is None or not group.fits:
                 skipped += 1
@@ -418,8 +407,8 @@ class Incidents:
             request = check_request(
                 staff,
                 case,
-                complaint_id,
-                check_id,
+                one.complaint_id,
+                one.check_id,
                 group.option,
                 case.category,
                 incident_id=incident_id,
@@ -428,7 +417,7 @@ class Incidents:
             facts += decision.facts
             ceilings |= decision.ceilings
             group = group.after_one()
-            named.add(check_id)
+            named.add(one.check_id)
             given += 1
         done = incident.done + len(next_ones)
         facts.append(
@@ -473,8 +462,19 @@ class Standing(NamedTuple):
     complaint_id: str
     case: Case | None
     merged: bool
+    #: Empty without a case.
     check_id: str
     has_check: bool
+
+    def has(self, named: Collection[str]) -> bool:
+        """Whether its customer has the group check, or gets it by one of those named."""
+        return self.has_check or (self.case is not None and self.check_id in named)
+
+    def left_out(self, named: Collection[str]) -> LeftOut:
+        """Whether nothing is given for it, and why; `named` are the checks of complaints before it."""
+        if self.case is None:
+            return NOTHING_LEFT_OUT
+        return left_out(self.case.ended, merged=self.merged, has_check=self.has(named))
 
 
 async def _standing(
