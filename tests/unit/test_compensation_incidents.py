@@ -282,14 +282,19 @@ async def test_what_is_no_complaint_any_more_gets_nothing_and_the_answer_says_ho
     assert sorted(await given_in(crowd)) == sorted(names[4:])
 
 
+def page_of(aboard: Aboard, complaint_id: str) -> str:
+    """Where the customer sees their complaint."""
+    links = Tokens(aboard.apps["complaints"].parts.vault.derive(MINE), MINE, aboard.clock)
+    return f"/m/{links.sign({'complaint': complaint_id}, aboard.clock() + timedelta(days=1))}"
+
+
 async def test_a_complaint_that_is_one_again_is_given_to(crowd: Aboard):
     names = await complaints(crowd, 3)
     await do(crowd, names[0], "unfounded")
     await crowd.carry()
-    links = Tokens(crowd.apps["complaints"].parts.vault.derive(MINE), MINE, crowd.clock)
-    token = links.sign({"complaint": names[0]}, crowd.clock() + timedelta(days=1))
     async with crowd.http("complaints", "") as customer:
-        again = await customer.post(f"/m/{token}/words", data={"text": "It was cold."})
+        page = page_of(crowd, names[0])
+        again = await customer.post(f"{page}/words", data={"text": "It was cold."})
     assert again.status_code == 200
     await crowd.carry()
     path = f"incidents/{(await the_incident(crowd))['incident_id']}"

@@ -23,11 +23,10 @@ from shared.contracts.notifier import Occasion
 from shared.contracts.policy import Policy
 from shared.contracts.reasons import Reason
 from shared.runtime.faults import Unavailable
-from shared.runtime.privacy.links import MINE, Tokens
 from shared.testing.builders import record
 from shared.testing.clock import START
 from tests.suites.services import SITE, Aboard, demo_policy
-from tests.unit.test_compensation_incidents import changed, complaints, the_incident
+from tests.unit.test_compensation_incidents import changed, complaints, page_of, the_incident
 from tests.unit.test_lifecycle import do
 from tests.unit.test_occasions import answers, fates, flat, last, link_in, settled
 
@@ -262,10 +261,8 @@ def test_an_incident_is_a_document_without_anybody():
 
 async def mine(aboard: Aboard, complaint_id: str, what: str = "") -> str:
     """The page of a complaint, as its customer sees it."""
-    links = Tokens(aboard.apps["complaints"].parts.vault.derive(MINE), MINE, aboard.clock)
-    token = links.sign({"complaint": complaint_id}, aboard.clock() + timedelta(days=1))
     async with aboard.http("complaints", "") as customer:
-        page = await customer.get(f"/m/{token}{what}")
+        page = await customer.get(f"{page_of(aboard, complaint_id)}{what}")
     assert page.status_code == 200
     return str(page.text)
 
