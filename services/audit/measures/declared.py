@@ -329,8 +329,7 @@ def _survey_scores(seen: Seen, _: Assumed) -> Iterator[Row]:
     for question, score, amount in _answers(seen):
         found.setdefault(question, []).append((score, amount))
     for question, scores in found.items():
-        whole = sum(amount for _, amount in scores)
-        yield Row(question, round(sum(score * n for score, n in scores) / whole, 2), whole)
+        yield Row(question, _mean(scores), sum(amount for _, amount in scores))
     if not found:
         yield Row("", None, 0)
 
@@ -352,6 +351,12 @@ def _answers(seen: Seen) -> Sequence[tuple[str, int, int]]:
     return sorted(found)
 
 
+def _mean(scores: Sequence[tuple[int, int]]) -> float:
+    """The mean of scores, each with how many answered so."""
+    whole = sum(amount for _, amount in scores)
+    return round(sum(score * amount for score, amount in scores) / whole, 2)
+
+
 #: Answers about a step from which their mean is shown: one guest's word is no measure of a kitchen.
 ANSWERS_MIN = 5
 
@@ -361,13 +366,10 @@ def _by_step(counter: Counter) -> Rows:
 
     def rows(seen: Seen, _: Assumed) -> Iterator[Row]:
         for step in STEPS:
-            scores = seen.buckets(counter, step)
-            counted = sum(scores.values())
-            if not counted:
-                continue
-            whole = sum(int(score) * amount for score, amount in scores.items())
-            enough = counted >= ANSWERS_MIN
-            yield Row(step, round(whole / counted, 2) if enough else None, counted)
+            scores = [(int(score), n) for score, n in seen.buckets(counter, step).items()]
+            counted = sum(amount for _, amount in scores)
+            if counted:
+                yield Row(step, _mean(scores) if counted >= ANSWERS_MIN else None, counted)
         if not seen.of(counter):
             yield Row("", None, 0)
 

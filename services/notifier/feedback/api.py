@@ -83,8 +83,9 @@ def routes(face: Face, feedback: Feedback, page: Page) -> Routes:
 
     async def read(token: str, request: Request) -> tuple[str, str]:
         """Complaint and check of a link; also notes the customer, for a refusal's page."""
-        request.state.addressee = await feedback.addressee_of(token)
-        return await feedback.opened(token)
+        view = face.view()
+        request.state.addressee = await feedback.addressee_of(token, view)
+        return await feedback.opened(token, view)
 
     gone = (
         Reason.UNKNOWN_SITE,
@@ -101,14 +102,17 @@ def routes(face: Face, feedback: Feedback, page: Page) -> Routes:
         return HTMLResponse(page.show(shown, token, added=added), headers=PAGE_HEADERS)
 
     @to.link("GET", "/f/{token}/{helped}", hidden=True)
-    async def back_to_page(token: Token, helped: Annotated[str, Path(max_length=20)]) -> Response:
+    async def back_to_page(
+        token: Token, _: Annotated[str, Path(alias="helped", max_length=20)]
+    ) -> Response:
         """Redirects to the page a browser that goes back to the URL of an answer."""
-        assert helped
         return to_page(f"/f/{token}")
 
-    async def not_taken(token: str, reason: Reason, line: str = "") -> Response:
+    async def not_taken(
+        token: str, complaint_id: str, check_id: str, reason: Reason, line: str
+    ) -> Response:
         """The page of the check, which says why an answer was not taken, and what was written with it."""
-        found = await feedback.shown(*await feedback.opened(token))
+        found = await feedback.shown(complaint_id, check_id)
         body = page.show(found, token, not_taken=reason, line=line)
         later = {"Retry-After": str(LATER_S)} if reason is Reason.TOO_MANY_WORDS else {}
         return HTMLResponse(body, reason.status, {**PAGE_HEADERS, **later})
@@ -133,7 +137,7 @@ def routes(face: Face, feedback: Feedback, page: Page) -> Routes:
             wrong = "/helped"
         if wrong is not None:
             if by_browser:
-                return await not_taken(token, Reason.SCHEMA_INVALID, line)
+                return await not_taken(token, complaint_id, check_id, Reason.SCHEMA_INVALID, line)
             raise Rejected(Reason.SCHEMA_INVALID, where=(wrong,))
         helped = Helped(helped)
         customer = Principal(complaint_id, Kind.CUSTOMER, site="")
@@ -155,12 +159,12 @@ def routes(face: Face, feedback: Feedback, page: Page) -> Routes:
                 raise
             if rejected.reason is Reason.TOO_MANY_WORDS:
                 if by_browser:
-                    return await not_taken(token, rejected.reason, line)
+                    return await not_taken(token, complaint_id, check_id, rejected.reason, line)
                 raise Unavailable(rejected.reason, retry_after_s=LATER_S) from None
             # The stored response to a request expires after two days; the customer's answer does not.
             known = await feedback.answered(complaint_id, check_id)
             if by_browser and known not in (None, helped):
-                return await not_taken(token, Reason.ALREADY_ANSWERED, line)
+                return await not_taken(token, complaint_id, check_id, Reason.ALREADY_ANSWERED, line)
             if known is not helped:
                 raise
             heard = HeardFeedback(helped=helped, complaint_id=complaint_id)

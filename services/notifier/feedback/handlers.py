@@ -125,17 +125,16 @@ class Feedback:
         head = await view.get(Story, story.merged_into)
         return head if head is not None and head.customer_ref == story.customer_ref else story
 
-    async def opened(self, token: str) -> tuple[str, str]:
+    async def opened(self, token: str, view: View) -> tuple[str, str]:
         """Complaint and check of a link; raises Rejected(link_invalid), and Unavailable while the check has not come."""
         check_id = self._links.read(token)
-        check = await self._settler.view().get(GivenCheck, check_id)
+        check = await view.get(GivenCheck, check_id)
         if check is None:
             raise Unavailable(Reason.STORY_NOT_YET_KNOWN)
         return check.complaint_id, check_id
 
-    async def addressee_of(self, token: str) -> Addressee | None:
+    async def addressee_of(self, token: str, view: View) -> Addressee | None:
         """Whose link it is, also of an expired one; None if it is not ours. Raises Unavailable."""
-        view = self._settler.view()
         check = await view.get(GivenCheck, self._links.check_of(token))
         story = await view.get(Story, check.complaint_id) if check is not None else None
         return Addressee(await language_of(story, view), story.site) if story else None
