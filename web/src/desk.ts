@@ -2,7 +2,7 @@
 import { signal } from "@preact/signals";
 import { Away, read, Refused } from "./api";
 import type { Authority, Incident, Inbox, Me, Row, Site } from "./api";
-import { language } from "./words";
+import { known, language, say } from "./words";
 
 export const me = signal<Me | null>(kept("me"));
 export const site = signal<Site | null>(kept("site"));
@@ -44,6 +44,25 @@ export async function heard(asking: () => Promise<void>): Promise<boolean> {
     }
     if (fault instanceof Refused) return false;
     throw fault;
+  }
+}
+
+/** What is said of a refusal: its own words, where there are any here. */
+export const refusal = (type: string): string => say(known(`app.refused.${type}`) ? `app.refused.${type}` : "app.refused.other");
+
+/** Run a write; says why it did not work, of a refusal by `why`, and returns whether it did. */
+export async function done(
+  work: () => Promise<unknown>,
+  why: (type: string) => string = () => say("app.refused.other"),
+): Promise<boolean> {
+  try {
+    await work();
+    return true;
+  } catch (fault) {
+    if (fault instanceof Away) notice.value = say("app.away");
+    else if (fault instanceof Refused) notice.value = why(fault.problem.type);
+    else throw fault;
+    return false;
   }
 }
 

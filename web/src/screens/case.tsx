@@ -1,7 +1,7 @@
 /** CASE: what happened, what to say, and what I can do: claim, give, fix, settle, hand over. */
 import { useEffect, useState } from "preact/hooks";
-import { Away, type Colleagues, type Complaint, type Entry, type Playbook, read, Refused, tap } from "../api";
-import { heard, me, notice, online, refresh, site } from "../desk";
+import { type Colleagues, type Complaint, type Entry, type Playbook, read, tap } from "../api";
+import { done, heard, me, notice, online, refresh, refusal, site } from "../desk";
 import { spoken } from "../gift";
 import { Nothing, Screen } from "../parts";
 import { to } from "../route";
@@ -18,14 +18,7 @@ const OVER = ["confirmed", "closed_no_response", "withdrawn", "not_a_complaint",
 
 /** Run a write of a case, show it again, and say why it did not work. */
 async function act(path: string, body: unknown, again: () => Promise<void>): Promise<void> {
-  try {
-    await tap("complaints", path, body, language.value);
-    notice.value = "";
-  } catch (fault) {
-    if (fault instanceof Away) notice.value = say("app.away");
-    else if (!(fault instanceof Refused)) throw fault;
-    else notice.value = say(known(`app.refused.${fault.problem.type}`) ? `app.refused.${fault.problem.type}` : "app.refused.other");
-  }
+  if (await done(() => tap("complaints", path, body, language.value), refusal)) notice.value = "";
   await again();
   void refresh();
 }

@@ -1,7 +1,7 @@
 /** DONE: what the guest takes along, in their language; below it what the employee may still do. */
 import { useEffect, useState } from "preact/hooks";
-import { Away, type Given, Refused, tap } from "../api";
-import { notice, site } from "../desk";
+import { type Given, tap } from "../api";
+import { done, site } from "../desk";
 import { drafts } from "../drafts/giving";
 import { Icon } from "../icons";
 import { Choices, Nothing, Screen } from "../parts";
@@ -76,19 +76,6 @@ function Ticket({ given, spoken }: { given: Given; spoken: Language }) {
 function Left({ given }: { given: Given }) {
   const mine = given.left.filter((one) => one.scope.startsWith("employee_")).sort((a, b) => a.left_minor - b.left_minor)[0];
   return mine ? <p class="lead">{say("app.done.left", { amount: money(mine.left_minor, given.currency) })}</p> : null;
-}
-
-/** Run a write; says why it did not work, and returns whether it did. */
-async function done(work: () => Promise<unknown>): Promise<boolean> {
-  try {
-    await work();
-    return true;
-  } catch (fault) {
-    if (fault instanceof Away) notice.value = say("app.away");
-    else if (fault instanceof Refused) notice.value = say("app.refused.other");
-    else throw fault;
-    return false;
-  }
 }
 
 function Explain({ given }: { given: Given }) {

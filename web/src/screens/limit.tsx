@@ -1,14 +1,14 @@
 /** LIMIT: what fits now, one tap each, and who on shift can give what was wished. */
 import { useState } from "preact/hooks";
-import { Away, type Category, type Option, Refused, type Wish, tap } from "../api";
-import { me, notice } from "../desk";
+import { type Category, type Option, Refused, type Wish, tap } from "../api";
+import { done, me, refusal } from "../desk";
 import { drafts } from "../drafts/giving";
 import type { Draft } from "../drafts/rules";
 import { give_and_show, title_here } from "../gift";
 import { Icon } from "../icons";
 import { Nothing, Screen } from "../parts";
 import { to } from "../route";
-import { known, language, say, worth } from "../words";
+import { language, say, worth } from "../words";
 
 /** Refusals after which the employee may say that it is meant so, and what the wish says then. */
 const MEANT: Record<string, { again: true } | { consent: true }> = {
@@ -81,14 +81,9 @@ async function own(complaint: string): Promise<void> {
 function Colleague({ id, complaint, title }: { id: string; complaint: string; title: string }) {
   const [asked, ask] = useState(false);
   const hand_over = async (): Promise<void> => {
-    try {
-      await own(complaint);
-      await tap("complaints", `complaints/${complaint}/handover`, { colleague_id: id }, language.value);
-      ask(true);
-    } catch (fault) {
-      if (!(fault instanceof Away || fault instanceof Refused)) throw fault;
-      notice.value = say(fault instanceof Away ? "app.away" : "app.refused.other");
-    }
+    await own(complaint);
+    await tap("complaints", `complaints/${complaint}/handover`, { colleague_id: id }, language.value);
+    ask(true);
   };
   return (
     <>
@@ -98,7 +93,7 @@ function Colleague({ id, complaint, title }: { id: string; complaint: string; ti
           <b>{id}</b>
           <small>{say("app.limit.can", { title })}</small>
         </span>
-        <button type="button" class="small" disabled={asked} onClick={() => void hand_over()}>
+        <button type="button" class="small" disabled={asked} onClick={() => void done(hand_over)}>
           {say(asked ? "app.limit.asked" : "app.limit.ask")}
         </button>
       </div>
@@ -115,7 +110,7 @@ function Refusal({ draft, type }: { draft: Draft; type: string }) {
     void give_and_show({ ...draft.wish, ...meant }, option, draft.language);
   };
   return (
-    <Screen title={draft.title} back={to("")} lead={say(known(`app.refused.${type}`) ? `app.refused.${type}` : "app.refused.other")}>
+    <Screen title={draft.title} back={to("")} lead={refusal(type)}>
       {meant && (
         <button type="button" class="primary" disabled={sending} onClick={give}>
           {say(`app.meant.${type}`)}

@@ -1,7 +1,7 @@
 /** ME: what I may give in each window, what I gave today, my shift, my language, and the way out. */
 import { useEffect, useState } from "preact/hooks";
-import { Away, type Check, read, Refused, SIGN_IN, SIGN_OUT, tap } from "../api";
-import { authority, heard, hear_authority, me, notice, refresh, site } from "../desk";
+import { type Check, read, SIGN_IN, SIGN_OUT, tap } from "../api";
+import { authority, done, heard, hear_authority, me, notice, refresh, site } from "../desk";
 import { lost_by_leaving } from "../drafts/giving";
 import { Icon } from "../icons";
 import { Choices, Nothing, Screen } from "../parts";
@@ -66,12 +66,7 @@ function Windows() {
 function Shift() {
   const on = me.value?.on_shift ?? false;
   const change = async (): Promise<void> => {
-    try {
-      await tap("compensation", on ? "me/shift/end" : "me/shift", on ? {} : { hours: SHIFT_HOURS }, language.value);
-    } catch (fault) {
-      if (!(fault instanceof Away || fault instanceof Refused)) throw fault;
-      notice.value = say(fault instanceof Away ? "app.away" : "app.refused.other");
-    }
+    await done(() => tap("compensation", on ? "me/shift/end" : "me/shift", on ? {} : { hours: SHIFT_HOURS }, language.value));
     await refresh();
   };
   return (

@@ -1,11 +1,11 @@
 /** REDEEM: a till holds a check by its code, takes what the bill says, and can put it back. */
 import { useState } from "preact/hooks";
-import { Away, type Captured, type Held, Refused, tap } from "../api";
-import { notice, site } from "../desk";
+import { type Captured, type Held, tap } from "../api";
+import { done, notice, refusal, site } from "../desk";
 import { Screen } from "../parts";
 import { to } from "../route";
 import { Scan } from "../scan";
-import { known, language, money, say } from "../words";
+import { language, money, say } from "../words";
 
 /** Minor units in one of the major unit, as the till's keys have it; the site's currencies all have two decimals. */
 const MINOR = 100;
@@ -24,14 +24,8 @@ export function Redeem() {
   const [taken, take] = useState<Captured | null>(null);
   const currency = site.value?.currency ?? "NOK";
   const step = async <T,>(path: string, body: unknown, then: (answer: T) => void): Promise<void> => {
-    try {
-      then(await tap<T>("compensation", path, body, language.value));
-      notice.value = "";
-    } catch (fault) {
-      if (fault instanceof Away) notice.value = say("app.away");
-      else if (!(fault instanceof Refused)) throw fault;
-      else notice.value = say(known(`app.refused.${fault.problem.type}`) ? `app.refused.${fault.problem.type}` : "app.refused.other");
-    }
+    const work = async (): Promise<void> => then(await tap<T>("compensation", path, body, language.value));
+    if (await done(work, refusal)) notice.value = "";
   };
   const again = (): void => {
     hold(null);

@@ -1,7 +1,7 @@
 /** WHAT: the best option first, which is the second tap; then the next ones, and what bears on the choice. */
 import { useEffect, useState } from "preact/hooks";
-import { Away, type Category, type Offered, type Option, type Options, Refused, tap } from "../api";
-import { notice, online, site } from "../desk";
+import { type Category, type Offered, type Option, type Options, tap } from "../api";
+import { done, online, site } from "../desk";
 import { ask_options, asked, booking, valid_s } from "../gift";
 import { Icon } from "../icons";
 import { Nothing, Screen } from "../parts";
@@ -144,14 +144,8 @@ function Bearing({ found }: { found: Options }) {
 }
 
 async function let_choose(reason: string, complaint: string, items: string[], made: (offer: Offered) => void): Promise<void> {
-  try {
-    const body = { complaint_id: complaint, items, reason: reason as Category };
-    made(await tap<Offered>("compensation", "offers", body, language.value));
-  } catch (fault) {
-    if (fault instanceof Away) notice.value = say("app.away");
-    else if (fault instanceof Refused) notice.value = say("app.refused.other");
-    else throw fault;
-  }
+  const body = { complaint_id: complaint, items, reason: reason as Category };
+  await done(async () => made(await tap<Offered>("compensation", "offers", body, language.value)));
 }
 
 /** The page on which the guest chooses, as a code for their phone. */
