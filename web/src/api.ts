@@ -45,7 +45,6 @@ export type Seen = A["PersonSeen"];
 export type Service = "audit" | "complaints" | "compensation" | "notifier";
 /** The sign-in, which leads back to this face. */
 export const SIGN_IN = `/sign-in?next=${encodeURIComponent(location.pathname)}`;
-export const SIGN_OUT = "/sign-out";
 /** How long a request may take. A write that took longer may have happened: it is repeated with its key. */
 const TIMEOUT_MS = 15_000;
 
@@ -93,6 +92,12 @@ export interface SignedIn {
 /** Who is signed in; throws Away or Refused. */
 export async function signed_in(): Promise<SignedIn> {
   return (await (await ask("/session/key", {})).json()) as SignedIn;
+}
+
+/** End the session; where the browser goes on, or null if it did not end. */
+export async function sign_out(): Promise<string | null> {
+  const answer = await fetch("/sign-out", { method: "POST" }).catch(() => null);
+  return answer?.ok ? ((await answer.json()) as { next: string }).next : null;
 }
 
 /** Read `/api/<service>/v1/<path>`; throws Away or Refused. */

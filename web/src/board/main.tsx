@@ -1,7 +1,7 @@
 /** The managers' board: which site and view is shown, live, and whether it is as it is now. */
 import { render } from "preact";
 import { useEffect, useRef } from "preact/hooks";
-import { SIGN_IN, SIGN_OUT } from "../api";
+import { sign_out } from "../api";
 import { Icon } from "../icons";
 import { replace, route, to } from "../route";
 import { LANGUAGES, language, type Language, moment, say, speak, speakFrom } from "../words";
@@ -140,18 +140,16 @@ function Foot() {
           ))}
         </select>
       </label>
-      <button type="button" class="small" onClick={() => void sign_out()}>
+      <button type="button" class="small" onClick={() => void leave()}>
         {say("board.sign_out")}
       </button>
     </footer>
   );
 }
 
-async function sign_out(): Promise<void> {
-  const answer = await fetch(SIGN_OUT, { method: "POST" }).catch(() => null);
-  if (!answer?.ok) return;
-  const { next } = (await answer.json()) as { next: string | null };
-  location.assign(next ?? SIGN_IN);
+async function leave(): Promise<void> {
+  const next = await sign_out();
+  if (next) location.assign(next);
 }
 
 async function start(): Promise<void> {

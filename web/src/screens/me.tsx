@@ -1,6 +1,6 @@
 /** ME: what I may give in each window, what I gave today, my shift, my language, and the way out. */
 import { useEffect, useState } from "preact/hooks";
-import { type Check, read, SIGN_IN, SIGN_OUT, tap } from "../api";
+import { type Check, read, sign_out, tap } from "../api";
 import { authority, done, heard, hear_authority, me, notice, refresh, site } from "../desk";
 import { lost_by_leaving } from "../drafts/giving";
 import { Icon } from "../icons";
@@ -116,14 +116,13 @@ function SignOut() {
   const count = lost_by_leaving();
   const leave = async (): Promise<void> => {
     if (count && !sure) return ask(true);
-    const answer = await fetch(SIGN_OUT, { method: "POST" }).catch(() => null);
-    if (!answer?.ok) {
+    const next = await sign_out();
+    if (!next) {
       notice.value = say("app.away");
       return;
     }
-    const { next } = (await answer.json()) as { next: string | null };
     localStorage.clear();
-    location.assign(next ?? SIGN_IN);
+    location.assign(next);
   };
   return (
     <button type="button" class={sure ? "plain danger" : "quiet-button"} onClick={() => void leave()}>
