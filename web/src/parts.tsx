@@ -1,22 +1,16 @@
 /** Parts that several screens are made of. */
 import type { ComponentChildren } from "preact";
-import { useEffect, useRef } from "preact/hooks";
 import { as_of, inbox, notice, online, site } from "./desk";
 import { waiting } from "./drafts/giving";
 import { Icon, type IconName } from "./icons";
 import { route, to } from "./route";
+import { Title } from "./title";
 import { moment, say } from "./words";
 
 const STALE_MS = 60_000;
 
 /** A screen: the way back, its title, what it says, and what the thumb reaches first at its foot. */
 export function Screen(props: { title: string; back?: string; lead?: string; foot?: ComponentChildren; children: ComponentChildren }) {
-  const title = useRef<HTMLHeadingElement>(null);
-  // A screen reader reads on from the new screen's title.
-  useEffect(() => {
-    document.title = `${props.title} – Service Check`;
-    if (document.activeElement === document.body) title.current?.focus({ preventScroll: true });
-  }, [props.title]);
   return (
     <>
       <header>
@@ -30,9 +24,7 @@ export function Screen(props: { title: string; back?: string; lead?: string; foo
         <Standing />
       </header>
       <main class={props.foot ? "footed" : ""}>
-        <h1 ref={title} tabIndex={-1}>
-          {props.title}
-        </h1>
+        <Title words={props.title} />
         {props.lead && <p class="lead">{props.lead}</p>}
         <p class="notice" role="status">
           {notice.value}

@@ -4,6 +4,7 @@ import { useEffect, useRef } from "preact/hooks";
 import { sign_out } from "../api";
 import { Icon } from "../icons";
 import { replace, route, to } from "../route";
+import { Title } from "../title";
 import { LANGUAGES, language, type Language, moment, say, speak, speakFrom } from "../words";
 import { Calls } from "./calls";
 import { Flow } from "./flow";
@@ -57,18 +58,9 @@ function App() {
 
 function View() {
   const view = shown();
-  const title = useRef<HTMLHeadingElement>(null);
-  const name = board.value ? say(`board.tab.${view.name}`) : say("board.title");
-  // A screen reader reads on from the new view's title.
-  useEffect(() => {
-    document.title = `${name} – Service Check`;
-    if (document.activeElement === document.body) title.current?.focus({ preventScroll: true });
-  }, [name]);
   return (
     <>
-      <h1 ref={title} tabIndex={-1}>
-        {name}
-      </h1>
+      <Title words={say(board.value ? `board.tab.${view.name}` : "board.title")} />
       {board.value ? <view.show key={board.value.site} board={board.value} /> : <Nothing words={say(`board.trouble.${trouble.value || "loading"}`)} />}
     </>
   );
