@@ -25,10 +25,11 @@ export function wait(seconds: number): string {
   return in_unit(Math.floor(minutes / 60), "hour") + (rest ? ` ${in_unit(rest, "minute")}` : "");
 }
 
-/** The value of a figure with its unit; empty where there is none. */
-export function value_of(one: Pick<Figure, "amount_minor" | "currency" | "value" | "unit">): string {
+/** The value of a figure with its unit; `none` where there is no value. */
+export function value_of(one: Pick<Figure, "amount_minor" | "currency" | "value" | "unit"> | undefined, none = ""): string {
+  if (!one) return none;
   if (one.amount_minor !== null && one.currency !== null) return money(one.amount_minor, one.currency);
-  if (one.value === null) return "";
+  if (one.value === null) return none;
   if (one.unit === "seconds") return wait(one.value);
   if (one.unit === "percent") return percent(one.value);
   return number(one.value, 1);
@@ -45,6 +46,9 @@ export function absence_of(one: Pick<Figure, "absent" | "shown_from">, zone: str
 /** A figure of today by its measure and part. */
 export const today = (board: Board, measure: string, part = ""): Figure | undefined =>
   board.today.find((one) => one.measure === measure && one.part === part);
+
+/** How many promises are at risk: broken, or soon to be. */
+export const at_risk = (board: Board): number => board.promises.soon.length + board.promises.broken.length;
 
 /** An hour of the site's clock, with its weekday. */
 export const clock = (at: number, zone: string): string =>

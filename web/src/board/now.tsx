@@ -1,7 +1,7 @@
 /** NOW: what is open and at risk at this moment, and how today has gone so far. */
 import type { AtRisk, Board } from "../api";
 import { say } from "../words";
-import { absence_of, number, today, value_of, wait } from "./figures";
+import { absence_of, at_risk, number, today, value_of, wait } from "./figures";
 import { now } from "./live";
 import { Card, CategoryIcon, Figures, Filled, Nothing, Tile } from "./parts";
 
@@ -31,29 +31,28 @@ function Glance({ board }: { board: Board }) {
   const helped = today(board, "helped_rate");
   const given = today(board, "checks_given");
   const cost = today(board, "cost_given");
-  const { soon, broken, waiting } = board.promises;
-  const risk = soon.length + broken.length;
+  const risk = at_risk(board);
   return (
     <div class="tiles">
       <Tile
         title={say("board.now.first_gift")}
-        value={(half && value_of(half)) || "–"}
+        value={value_of(half, "–")}
         lead={half?.absent ? absence_of(half, board.timezone) : most ? say("board.now.most", { time: value_of(most) }) : ""}
       />
       <Tile
         title={say("board.now.helped")}
-        value={(helped && value_of(helped)) || "–"}
+        value={value_of(helped, "–")}
         lead={helped?.absent ? say("board.now.no_answer") : say("board.now.of_answers")}
       />
       <Tile
         title={say("board.now.at_risk")}
         value={number(risk)}
         alarm={risk > 0}
-        lead={say("board.now.waiting", { count: waiting })}
+        lead={say("board.now.waiting", { count: board.promises.waiting })}
       />
       <Tile
         title={say("board.now.given")}
-        value={(given && value_of(given)) || "0"}
+        value={value_of(given, "0")}
         lead={cost && !cost.absent ? say("board.now.cost", { amount: value_of(cost) }) : ""}
       />
     </div>

@@ -1,16 +1,13 @@
 /** ALL SITES: each of my sites in a line, what hurts most in front. Nothing is added up over sites. */
 import { useEffect } from "preact/hooks";
-import type { Board } from "../api";
 import { to } from "../route";
 import { say } from "../words";
-import { number, percent, today, value_of } from "./figures";
+import { at_risk, number, percent, today, value_of } from "./figures";
 import { group, hear_group } from "./live";
 import { Card } from "./parts";
 
 /** Boards of all sites are asked for so often while they are looked at; one site's is live. */
 const AGAIN_MS = 15_000;
-
-const at_risk = (one: Board): number => one.promises.soon.length + one.promises.broken.length;
 
 export function Sites() {
   useEffect(() => {
@@ -44,8 +41,8 @@ export function Sites() {
                     </a>
                   </th>
                   <td>{number(at_risk(one))}</td>
-                  <td>{shown(one, "time_to_compensation", "p50")}</td>
-                  <td>{shown(one, "helped_rate")}</td>
+                  <td>{value_of(today(one, "time_to_compensation", "p50"), "–")}</td>
+                  <td>{value_of(today(one, "helped_rate"), "–")}</td>
                   <td>{one.budget.granted_minor ? percent((100 * one.budget.used_minor) / one.budget.granted_minor) : "–"}</td>
                   <td>{number(one.incidents.length)}</td>
                 </tr>
@@ -55,9 +52,4 @@ export function Sites() {
       </div>
     </Card>
   );
-}
-
-function shown(board: Board, measure: string, part = ""): string {
-  const found = today(board, measure, part);
-  return (found && value_of(found)) || "–";
 }

@@ -72,8 +72,7 @@ export function Worth({ board }: { board: Board }) {
 }
 
 function Roi({ of, zone }: { of: Measure | undefined; zone: string }) {
-  const value = (of && value_of(of)) || "–";
-  return <Tile title={say("board.worth.title")} value={value} lead={of?.absent ? absence_of(of, zone) : say("board.worth.lead")} />;
+  return <Tile title={say("board.worth.title")} value={value_of(of, "–")} lead={of?.absent ? absence_of(of, zone) : say("board.worth.lead")} />;
 }
 
 /** What of the formula was counted. */
@@ -85,7 +84,7 @@ function Counted({ of }: { of: Measure[] }) {
     [say("board.measure.complaints"), number(by("complaints")?.value ?? 0)],
     [say("board.worth.yes"), number(yes)],
     [say("board.worth.returned"), number(by("customers_returned")?.value ?? 0)],
-    [say("board.worth.cost"), (by("cost_given") && value_of(by("cost_given") as Measure)) || "0"],
+    [say("board.worth.cost"), value_of(by("cost_given"), "0")],
   ] as const;
   return (
     <dl class="figures">
