@@ -33,7 +33,8 @@ export function Cases() {
   );
 }
 
-function Group({ title, rows }: { title: string; rows: Row[] }) {
+/** Cases under a title; nothing where there are none. */
+export function Group({ title, rows }: { title: string; rows: Row[] }) {
   if (!rows.length) return null;
   return (
     <>
@@ -43,7 +44,7 @@ function Group({ title, rows }: { title: string; rows: Row[] }) {
   );
 }
 
-export function Rows({ rows }: { rows: Row[] }) {
+function Rows({ rows }: { rows: Row[] }) {
   return (
     <div class="rows">
       {rows.map((one) => (

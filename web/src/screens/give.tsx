@@ -8,7 +8,7 @@ import { Screen } from "../parts";
 import { to } from "../route";
 import { Scan } from "../scan";
 import { moment, money, say } from "../words";
-import { Rows } from "./cases";
+import { Group } from "./cases";
 
 /** How many of my cases stand here; the others are a tap away. */
 const SHOWN = 3;
@@ -37,18 +37,8 @@ export function Give() {
           <Icon name="next" />
         </a>
       ))}
-      {offered.value.length > 0 && (
-        <>
-          <h2>{say("app.give.offered")}</h2>
-          <Rows rows={offered.value} />
-        </>
-      )}
-      {(mine.value?.length ?? 0) > 0 && (
-        <>
-          <h2>{say("app.give.mine")}</h2>
-          <Rows rows={mine.value?.slice(0, SHOWN) ?? []} />
-        </>
-      )}
+      <Group title="app.give.offered" rows={offered.value} />
+      <Group title="app.give.mine" rows={mine.value?.slice(0, SHOWN) ?? []} />
     </Screen>
   );
 }
