@@ -106,6 +106,19 @@ export function Choices<T extends string>(props: {
   );
 }
 
+/** What the law gives the guest; folded unless it is `open`. */
+export function Rights({ words, open = false }: { words: string; open?: boolean }) {
+  return (
+    <details class="strip" open={open}>
+      <summary>
+        <Icon name="law" />
+        {say("app.rights")}
+      </summary>
+      <p>{words}</p>
+    </details>
+  );
+}
+
 /** Where there is nothing to show, why. */
 export function Nothing({ words }: { words: string }) {
   return <p class="nothing">{words}</p>;

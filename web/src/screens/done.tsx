@@ -3,8 +3,7 @@ import { useEffect, useState } from "preact/hooks";
 import { type Given, tap } from "../api";
 import { done, site } from "../desk";
 import { drafts } from "../drafts/giving";
-import { Icon } from "../icons";
-import { Choices, Nothing, Screen } from "../parts";
+import { Choices, Nothing, Rights, Screen } from "../parts";
 import { Qr } from "../qr";
 import { to } from "../route";
 import { LANGUAGES, language, type Language, load, moment, money, say, sayIn, worth } from "../words";
@@ -31,15 +30,7 @@ export function Done({ draft }: { draft: string }) {
   return (
     <Screen title={say(back ? "app.done.taken_back" : "app.done.title")} back={to("")} foot={foot}>
       {ready && !back && <Ticket given={given} spoken={spoken} />}
-      {given.information && !back && (
-        <details class="strip">
-          <summary>
-            <Icon name="law" />
-            {say("app.rights")}
-          </summary>
-          <p>{given.information}</p>
-        </details>
-      )}
+      {given.information && !back && <Rights words={given.information} />}
       {!back && given.reachable !== null && <p class="lead">{say(given.reachable ? "app.done.written" : "app.done.not_written")}</p>}
       <Left given={given} />
       {given.explain_by && !back && <Explain given={given} />}

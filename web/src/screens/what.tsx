@@ -4,7 +4,7 @@ import { type Category, type Offered, type Option, type Options, tap } from "../
 import { done, online, site } from "../desk";
 import { ask_options, asked, booking, valid_s } from "../gift";
 import { Icon } from "../icons";
-import { Nothing, Screen } from "../parts";
+import { Nothing, Rights, Screen } from "../parts";
 import { Qr } from "../qr";
 import { to } from "../route";
 import { language, length, moment, say, worth } from "../words";
@@ -117,15 +117,7 @@ function Valid({ item }: { item: string }) {
 function Bearing({ found }: { found: Options }) {
   return (
     <>
-      {found.information && (
-        <details class="strip" open>
-          <summary>
-            <Icon name="law" />
-            {say("app.rights")}
-          </summary>
-          <p>{found.information}</p>
-        </details>
-      )}
+      {found.information && <Rights words={found.information} open />}
       {found.history.length > 0 && (
         <>
           <h2>{say("app.what.before")}</h2>
