@@ -7,7 +7,6 @@ import type { components as Notifier } from "./contracts/notifier";
 type C = Compensation["schemas"];
 export type Me = C["MeShown"];
 export type Authority = C["MyAuthority"];
-export type Scope = C["Scope"];
 export type Site = C["SiteShown"];
 export type Options = C["OptionsShown"];
 export type Option = Omit<C["TitledOption"], "cost_minor">;

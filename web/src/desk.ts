@@ -115,9 +115,6 @@ function forget_the_last(): void {
   offered.value = [];
 }
 
-/** What I may still give, by the windows that are mine: the smallest that is left. */
-export function left_now(): { left: number; ceiling: number; until: string | null } | null {
-  const windows = authority.value?.scopes.filter((one) => /^employee_/.test(one.scope)) ?? [];
-  const tightest = windows.toSorted((a, b) => a.left_minor - b.left_minor)[0];
-  return tightest ? { left: tightest.left_minor, ceiling: tightest.ceiling_minor, until: tightest.until } : null;
-}
+/** Of my own windows, the one in which the least is left. */
+export const tightest = <T extends { scope: string; left_minor: number }>(scopes: readonly T[]): T | undefined =>
+  scopes.filter((one) => one.scope.startsWith("employee_")).toSorted((a, b) => a.left_minor - b.left_minor)[0];

@@ -1,7 +1,7 @@
 /** DONE: what the guest takes along, in their language; below it what the employee may still do. */
 import { useEffect, useState } from "preact/hooks";
 import { type Given, tap } from "../api";
-import { done, site } from "../desk";
+import { done, site, tightest } from "../desk";
 import { drafts } from "../drafts/giving";
 import { Choices, Nothing, Rights, Screen } from "../parts";
 import { Qr } from "../qr";
@@ -65,7 +65,7 @@ function Ticket({ given, spoken }: { given: Given; spoken: Language }) {
 }
 
 function Left({ given }: { given: Given }) {
-  const mine = given.left.filter((one) => one.scope.startsWith("employee_")).sort((a, b) => a.left_minor - b.left_minor)[0];
+  const mine = tightest(given.left);
   return mine ? <p class="lead">{say("app.done.left", { amount: money(mine.left_minor, given.currency) })}</p> : null;
 }
 

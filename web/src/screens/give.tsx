@@ -1,7 +1,7 @@
 /** GIVE: what is left, who the guest is, and what happened, which is the first tap. */
 import { useEffect } from "preact/hooks";
 import type { Category } from "../api";
-import { incidents, left_now, mine, offered, site } from "../desk";
+import { authority, incidents, mine, offered, site, tightest } from "../desk";
 import { booking, forget_sheet } from "../gift";
 import { Icon } from "../icons";
 import { Screen } from "../parts";
@@ -45,16 +45,16 @@ export function Give() {
 
 /** What is left of my own windows, as a bar; the number is what may be given, never what anything costs. */
 function Left() {
-  const now = left_now();
+  const now = tightest(authority.value?.scopes ?? []);
   const currency = site.value?.currency;
   if (!now || !currency) return <div class="left empty" />;
   const until = now.until && moment(now.until, site.value?.timezone);
   return (
     <div class="left">
       <p>
-        <b>{money(now.left, currency)}</b> {until ? say("app.left.until", { time: until }) : say("app.left.title")}
+        <b>{money(now.left_minor, currency)}</b> {until ? say("app.left.until", { time: until }) : say("app.left.title")}
       </p>
-      <progress max={now.ceiling} value={now.left} aria-label={say("app.left.title")} />
+      <progress max={now.ceiling_minor} value={now.left_minor} aria-label={say("app.left.title")} />
     </div>
   );
 }
