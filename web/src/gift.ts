@@ -1,6 +1,6 @@
 /** The gift that is being given: what the employee typed, and the options that were asked for. */
 import { signal } from "@preact/signals";
-import { read, Refused, type Category, type Option, type Options, type Wish } from "./api";
+import { read, Refused, type Category, type Option, type Options, type Site, type Wish } from "./api";
 import { as_of, heard, notice, site } from "./desk";
 import { give } from "./drafts/giving";
 import { replace } from "./route";
@@ -55,7 +55,7 @@ export async function ask_options(reason: string, complaint: string): Promise<vo
 function from_catalogue(reason: Category): Options | null {
   if (!site.value || !as_of.value) return null;
   const entries = site.value.catalogue;
-  const fits = (one: (typeof entries)[number]): boolean => one.fits.length === 0 || one.fits.includes(reason);
+  const fits = (one: Entry): boolean => one.fits.length === 0 || one.fits.includes(reason);
   const sorted = [...entries.filter(fits), ...entries.filter((one) => !fits(one))];
   return {
     reason,
@@ -69,13 +69,23 @@ function from_catalogue(reason: Category): Options | null {
   };
 }
 
+type Entry = Site["catalogue"][number];
+
+/** The entry of an item, which may name an amount behind a slash; undefined while the catalogue is not known. */
+const entry_of = (item: string): Entry | undefined => site.value?.catalogue.find((one) => one.item === item.split("/")[0]);
+
 /** How long an item is valid, in seconds, if the catalogue is known. */
-export const valid_s = (item: string): number | undefined =>
-  site.value?.catalogue.find((one) => one.item === item.split("/")[0])?.valid_s;
+export const valid_s = (item: string): number | undefined => entry_of(item)?.valid_s;
 
 /** What an option is called in the employee's language; answers to a gift speak the guest's. */
-export const title_here = (one: Option): string =>
-  site.value?.catalogue.find((entry) => entry.item === one.item.split("/")[0])?.title ?? one.title;
+export const title_here = (one: Option): string => entry_of(one.item)?.title ?? one.title;
+
+/** The option as it was asked for; offline and after a reload, as the catalogue has it. */
+export function option_of(item: string, options: Option[] | undefined): Option | undefined {
+  const entry = entry_of(item);
+  const kept = entry?.options.find((one) => one.item === item);
+  return options?.find((one) => one.item === item) ?? (entry && kept && { ...kept, title: entry.title });
+}
 
 /** The language in which the guest is spoken to. */
 export const guests_language = (): Language => spoken.value ?? site.value?.languages[0] ?? language.value;

@@ -1,8 +1,8 @@
 /** SHEET: the item, the guest and a note, all of which may stay empty; giving is the third tap. */
 import { useState } from "preact/hooks";
-import type { Category, Option } from "../api";
+import type { Category } from "../api";
 import { online, site } from "../desk";
-import { asked, booking, email, give_and_show, guests_language, note, phone, spoken, valid_s, wish_for } from "../gift";
+import { asked, booking, email, give_and_show, guests_language, note, option_of, phone, spoken, valid_s, wish_for } from "../gift";
 import { Icon } from "../icons";
 import { Choices, Nothing, Screen } from "../parts";
 import { route, to } from "../route";
@@ -12,7 +12,7 @@ export function Sheet({ reason, item, complaint }: { reason: string; item: strin
   const [sending, send] = useState(false);
   const incident = route.value[4];
   const found = asked.value?.found;
-  const option = incident ? found?.incident?.option : find(item, found?.options);
+  const option = incident ? found?.incident?.option : option_of(item, found?.options);
   const back = complaint ? to("what", reason, complaint) : to("what", reason);
   if (!option) {
     return (
@@ -49,13 +49,6 @@ export function Sheet({ reason, item, complaint }: { reason: string; item: strin
       {!complaint && <About />}
     </Screen>
   );
-}
-
-/** The option as it was asked for; offline and after a reload, as the catalogue has it. */
-function find(item: string, options: Option[] | undefined): Option | undefined {
-  const entry = site.value?.catalogue.find((one) => one.item === item.split("/")[0]);
-  const kept = entry?.options.find((one) => one.item === item);
-  return options?.find((one) => one.item === item) ?? (entry && kept && { ...kept, title: entry.title });
 }
 
 function About() {
