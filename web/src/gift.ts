@@ -4,7 +4,7 @@ import { read, Refused, type Category, type Option, type Options, type Site, typ
 import { as_of, heard, notice, site } from "./desk";
 import { give } from "./drafts/giving";
 import { replace } from "./route";
-import { language, say, worth, type Language } from "./words";
+import { language, say, type Language } from "./words";
 
 /** The guest's booking or card number, as typed or scanned; empty for none. */
 export const booking = signal("");
@@ -106,9 +106,9 @@ export function wish_for(option: Option, reason: Category, complaint: string, in
   };
 }
 
-/** Give to a guest of a language, and show what became of it. */
-export async function give_and_show(wish: Wish, option: Option, guests: string = guests_language()): Promise<void> {
-  const draft = await give(wish, { title: option.title, worth: worth(option), language: guests });
+/** Give what is seen as this to a guest of a language, and show what became of it. */
+export async function give_and_show(wish: Wish, seen: { title: string; worth: string }, guests: string = guests_language()): Promise<void> {
+  const draft = await give(wish, { ...seen, language: guests });
   if (draft.given) replace("done", draft.key);
   else if (draft.unfit || draft.refused) replace("limit", draft.key);
   else replace("drafts");

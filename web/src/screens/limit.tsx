@@ -35,7 +35,7 @@ function Fits({ draft }: { draft: Draft }) {
   if (!unfit) return null;
   const give = (option: Option): void => {
     send(true);
-    void give_and_show(instead(draft.wish, option, unfit.complaint_id), option, draft.language);
+    void give_and_show(instead(draft.wish, option, unfit.complaint_id), { title: option.title, worth: worth(option) }, draft.language);
   };
   return (
     <Screen title={say("app.limit.title")} back={to("")} lead={say("app.limit.lead", { title: draft.title, scope: say(`app.scope.${unfit.bound_by}`).toLowerCase() })}>
@@ -104,10 +104,9 @@ function Colleague({ id, complaint, title }: { id: string; complaint: string; ti
 function Refusal({ draft, type }: { draft: Draft; type: string }) {
   const [sending, send] = useState(false);
   const meant = MEANT[type];
-  const option = { title: draft.title, item: draft.wish.item, kind: "experience", value_minor: 0, currency: "" } as Option;
   const give = (): void => {
     send(true);
-    void give_and_show({ ...draft.wish, ...meant }, option, draft.language);
+    void give_and_show({ ...draft.wish, ...meant }, { title: draft.title, worth: "" }, draft.language);
   };
   return (
     <Screen title={draft.title} back={to("")} lead={refusal(type)}>

@@ -23,7 +23,7 @@ export function Sheet({ reason, item, complaint }: { reason: string; item: strin
   }
   const give = async (): Promise<void> => {
     send(true);
-    await give_and_show(wish_for(option, reason as Category, complaint, incident), option);
+    await give_and_show(wish_for(option, reason as Category, complaint, incident), { title: option.title, worth: worth(option) });
   };
   const foot = (
     <button type="button" class="primary" disabled={sending} aria-busy={sending} onClick={() => void give()}>
