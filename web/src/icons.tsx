@@ -18,10 +18,8 @@ const PATHS = {
   next: "M9 5l7 7-7 7",
   scan: "M4 8V4h4M16 4h4v4M20 16v4h-4M8 20H4v-4M4 12h16",
   done: "M5 12.500l4.5 4.500L19 7.5",
-  hand: "M4 12h13M12 6l6 6-6 6",
   law: "M12 4v16M7 20h10M5 8h14M5 8l-2.5 6h5zM19 8l-2.5 6h5z",
   away: "M3 3l18 18M5 12.500a10 10 0 0 1 3.5-2.200M12 9.500c2.6 0 5 1 7 3M8.5 16a5 5 0 0 1 6 0M12 19.500v.1",
-  fix: "M14.5 6.500a4 4 0 0 1 5-1l-3 3 1 2 2 .5 2-3a4 4 0 0 1-5.5 4.500L9 20l-3-3 7.5-7a4 4 0 0 1 1-3.500z",
   till: "M6 10V4h12v6M4 10h16v10H4zM8 14h.1M12 14h.1M16 14h.1M8 17h8",
 } as const;
 export type IconName = keyof typeof PATHS;
