@@ -2,14 +2,13 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Plugin } from "vite";
+import { FACES, type Face } from "./faces.ts";
 
 const WORDS = join(import.meta.dirname, "..", "shared", "words");
 const SOURCES = join(import.meta.dirname, "src");
-export const LANGUAGES = ["nb", "sv", "da", "en"] as const;
+const LANGUAGES = ["nb", "sv", "da", "en"] as const;
 /** The groups of a file that each face reads; the others are letters and pages. */
-const GROUPS = { app: ["app", "category"], board: ["board", "category"] } as const;
-type Face = keyof typeof GROUPS;
-const FACES = Object.keys(GROUPS) as Face[];
+const GROUPS: Record<Face, readonly string[]> = { app: ["app", "category"], board: ["board", "category"] };
 const PLURALS = new Set(["zero", "one", "two", "few", "many", "other"]);
 
 type Text = string | Record<string, string>;
@@ -18,7 +17,7 @@ interface Group {
 }
 
 /** Every text of a face in a language, by dotted key; forms by plural category are one text. */
-export function textsOf(face: Face, language: string): Record<string, Text> {
+function textsOf(face: Face, language: string): Record<string, Text> {
   const file = JSON.parse(readFileSync(join(WORDS, `${language}.json`), "utf-8")) as Group;
   const found: Record<string, Text> = {};
   const walk = (group: Group, prefix: string): void => {
@@ -35,7 +34,7 @@ export function textsOf(face: Face, language: string): Record<string, Text> {
 }
 
 /** Keys that the sources say; of a key with a value in it, the part before the value. */
-export function keysSaid(): { whole: Set<string>; beginnings: Set<string> } {
+function keysSaid(): { whole: Set<string>; beginnings: Set<string> } {
   const whole = new Set<string>();
   const beginnings = new Set<string>();
   for (const name of readdirSync(SOURCES, { recursive: true, encoding: "utf-8" })) {
@@ -48,7 +47,7 @@ export function keysSaid(): { whole: Set<string>; beginnings: Set<string> } {
 }
 
 /** What is missing, one line each; the build fails with them. */
-export function missing(): string[] {
+function missing(): string[] {
   const said = keysSaid();
   const found: string[] = [];
   const of = (language: string): Record<string, Text> =>
