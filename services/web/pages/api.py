@@ -43,7 +43,7 @@ def routes(built: Built) -> APIRouter:
     async def face(request: Request) -> Response:
         """A file of a face, or its page."""
         path = request.url.path
-        if path.strip("/") == path[1:] and path[1:] in FACES:
+        if path[1:] in FACES:
             return RedirectResponse(f"{path}/", 303, HEADERS)  # a worker's scope is a folder
         found = built.find(path)
         if found is not None:

@@ -18,8 +18,6 @@ HOME = "/app/"
 #: Where it may lead: to a page for those who are signed in.
 FACES = ("app", "board")
 PATH_CHARS_MAX = 512
-#: What changes nothing (RFC 9110, 9.2.1).
-SAFE = ("GET", "HEAD", "OPTIONS")
 
 
 @dataclass(frozen=True, slots=True)
