@@ -6,7 +6,6 @@ is tested without a browser, in tests/unit.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import shutil
 import subprocess
@@ -24,9 +23,9 @@ from devstack.stack import Stack
 from shared.contracts.complaints import Language
 from shared.contracts.policy import Policy
 from shared.runtime.engine.redis_store import RedisStore
-from shared.runtime.http.server import http_server
 from tests.browser.guest import Guest
 from tests.suites.services import SERVED, Aboard
+from tests.suites.web import listening, served
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser
@@ -101,18 +100,12 @@ async def open_to_guests(
             await store.open()
             stack.push_async_callback(store.close)
         aboard = await Aboard(directory, policy, stores=stores).begin()
-        server = http_server(Behind(aboard), stop_s=1)
-        server.config.port = 0
-        serving = asyncio.create_task(server.serve())
-        try:
-            while not server.started:
-                await asyncio.sleep(0.01)
-            port = server.servers[0].sockets[0].getsockname()[1]
-            async with Guest.with_phone(browser, aboard, port, language) as guest:
-                yield guest
-        finally:
-            server.should_exit = True
-            await serving
+        ours, base = listening()
+        async with (
+            served(Behind(aboard), ours),
+            Guest.with_phone(browser, aboard, base, language) as guest,
+        ):
+            yield guest
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -60,14 +60,13 @@ class Guest:
     @classmethod
     @asynccontextmanager
     async def with_phone(
-        cls, browser: Browser, aboard: Aboard, port: int, language: Language
+        cls, browser: Browser, aboard: Aboard, base: str, language: Language
     ) -> AsyncIterator[Self]:
         """The guest, until the end of the `with` block; their phone speaks their language."""
         phone = await browser.new_context(
             viewport=PHONE, java_script_enabled=False, locale=language
         )
         measured = await browser.new_context(viewport=PHONE)
-        base = f"http://127.0.0.1:{port}"
         try:
             yield cls(aboard, base, await phone.new_page(), await measured.new_page(), language)
         finally:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import mimetypes
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -13,11 +12,13 @@ from typing import TYPE_CHECKING, Any, Self
 from joserfc.jwk import ECKey
 from pydantic_core import to_json
 
+from services.web.pages.api import HEADERS
+from services.web.pages.handlers import Built
 from services.web.sessions.rules import IDLE, WHOLE
-from shared.runtime.http.server import http_server
 from shared.testing.clock import START
 from tests.browser.guest import PHONE, PICTURES, SMALL
 from tests.suites.services import ROOT, Aboard
+from tests.suites.web import listening, served
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser, BrowserContext, Page, Request
@@ -26,12 +27,7 @@ DIST = ROOT / "web" / "dist"
 #: The size of a target for a thumb in the phone app, in CSS pixels.
 TARGET_PX = 48
 #: What `web` sends with the app: nothing inline, nothing from elsewhere.
-POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
-    "manifest-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
-)
-#: The pages of the faces.
-FACES = ("/app/", "/board/")
+POLICY = HEADERS["Content-Security-Policy"]
 #: What Chromium says of answers and networks that a test asked for.
 ASKED_FOR = ("Failed to load resource", "net::ERR")
 #: Everything that the phone keeps of drafts and of who is signed in.
@@ -62,6 +58,7 @@ class Front:
 
     def __init__(self, aboard: Aboard) -> None:
         self.aboard = aboard
+        self._built = Built(DIST)
         self.keys: dict[str, dict[str, Any]] = {}
         #: What the bearer says beyond its subject.
         self.claims: dict[str, Any] = {}
@@ -140,13 +137,10 @@ class Front:
             del self._under_way[answering]
 
     async def _file(self, path: str, send: Any) -> None:
-        name = path.lstrip("/") + ("index.html" if path in FACES else "")
-        file = DIST / name
         if path.startswith("/sign-in"):
             await answer(send, 200, b"<title>Sign in</title>", "text/html")
-        elif file.is_file() and DIST in file.resolve().parents:
-            kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
-            await answer(send, 200, file.read_bytes(), kind)
+        elif (file := self._built.find(path)) is not None:
+            await answer(send, 200, file.content, file.kind)
         else:
             await answer(send, 404, b"", "text/plain")
 
@@ -198,21 +192,11 @@ class Employee:
     ) -> AsyncIterator[Self]:
         """The employee, until the end of the `with` block; their phone has the time of the services."""
         aboard = await Aboard(directory, recording=recording).begin()
-        front = Front(aboard)
-        server = http_server(front, stop_s=1)
-        server.config.port = 0
-        serving = asyncio.create_task(server.serve())
-        context = await browser.new_context(viewport=PHONE, locale=language, has_touch=True)
-        try:
-            while not server.started:
-                await asyncio.sleep(0.01)
-            port = server.servers[0].sockets[0].getsockname()[1]
+        front, (ours, base) = Front(aboard), listening()
+        phone = await browser.new_context(viewport=PHONE, locale=language, has_touch=True)
+        async with served(front, ours), phone as context:
             await context.clock.install(time=START)
-            yield cls(front, f"http://127.0.0.1:{port}", context, await context.new_page())
-        finally:
-            await context.close()
-            server.should_exit = True
-            await serving
+            yield cls(front, base, context, await context.new_page())
 
     async def opens(self, screen: str = "") -> None:
         """Open the app at a screen and wait until it has asked what it shows."""
