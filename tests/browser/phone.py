@@ -28,6 +28,8 @@ DIST = ROOT / "web" / "dist"
 TARGET_PX = 48
 #: What `web` sends with the app: nothing inline, nothing from elsewhere.
 POLICY = HEADERS["Content-Security-Policy"]
+#: What is said of a draft that was not sent.
+WAITS = "Waits for a network, not given yet"
 #: What Chromium says of answers and networks that a test asked for.
 ASKED_FOR = ("Failed to load resource", "net::ERR")
 #: Everything that the phone keeps of drafts and of who is signed in.
@@ -159,7 +161,26 @@ async def answer(send: Any, status: int, body: bytes, kind: str) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
-class Employee:
+class Somebody:
+    """Somebody in front of the built phone app or board."""
+
+    page: Page
+
+    async def taps(self, words: str) -> None:
+        """Tap what has these words."""
+        await self.page.locator("a, button, label", has_text=words).first.click()
+
+    async def sees(self, words: str) -> None:
+        """Wait until these words are on the screen."""
+        await self.page.get_by_text(words).first.wait_for()
+
+    async def chooses(self, reason: str = "Food and service") -> None:
+        """The first two of three taps: what happened, and the best that fits."""
+        await self.taps(reason)
+        await self.page.locator("a.best").click()
+
+
+class Employee(Somebody):
     """One employee, their phone, and what the phone asked of the services."""
 
     def __init__(self, front: Front, base: str, context: BrowserContext, page: Page) -> None:
@@ -204,13 +225,15 @@ class Employee:
         await self.page.locator("h1").wait_for()
         await self.page.wait_for_load_state("networkidle")
 
-    async def taps(self, words: str) -> None:
-        """Tap what has these words."""
-        await self.page.locator("a, button, label", has_text=words).first.click()
+    async def has_it_on_the_phone(self) -> None:
+        """Wait until the app opens without a network."""
+        await self.page.evaluate("navigator.serviceWorker.ready.then(() => undefined)")
 
-    async def sees(self, words: str) -> None:
-        """Wait until these words are on the screen."""
-        await self.page.get_by_text(words).first.wait_for()
+    async def keeps(self, reason: str = "Food and service") -> None:
+        """Give without a network, which is kept as a draft."""
+        await self.chooses(reason)
+        await self.taps("Keep until you are online")
+        await self.sees(WAITS)
 
     async def later(self, **by: float) -> None:
         """Let time pass, for the services and the phone."""

@@ -15,7 +15,7 @@ import pytest_asyncio
 from devstack.processes import Services
 from devstack.stack import Stack, free_port
 from tests.browser.guest import PHONE
-from tests.browser.phone import DIST, STORED
+from tests.browser.phone import DIST, STORED, WAITS, Somebody
 from tests.suites.services import ROOT, Aboard
 from tests.suites.web import listening, served
 
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 CANARY = "canary-of-a-guest"
 
 
-class Device:
+class Device(Somebody):
     """A device at the counter, in front of processes of web and of an issuer, and services that are real."""
 
     def __init__(self, aboard: Aboard, origin: str, page: Page) -> None:
@@ -43,24 +43,13 @@ class Device:
         await self.sees("What happened?")
         await self.page.wait_for_load_state("networkidle")
 
-    async def chooses(self) -> None:
-        """The first two of three taps."""
-        await self.page.locator("a", has_text="Food and service").first.click()
-        await self.page.locator("a.best").click()
-
-    async def taps(self, words: str) -> None:
-        await self.page.locator("a, button", has_text=words).first.click()
-
-    async def sees(self, words: str) -> None:
-        await self.page.get_by_text(words).first.wait_for()
-
     async def keeps_a_draft(self) -> str:
         """Give while compensation cannot be reached; what the device keeps then, as text."""
         await self.page.route("**/api/compensation/v1/checks", lambda route: route.abort())
         await self.chooses()
         await self.page.locator("#note").fill(CANARY)
         await self.taps("Give now")
-        await self.sees("Waits for a network, not given yet")
+        await self.sees(WAITS)
         kept = await self.page.evaluate(STORED)
         assert kept["stores"] == {"drafts": 1}
         return str(kept)

@@ -14,7 +14,7 @@ import pytest_asyncio
 
 from shared.contracts.complaints import Language
 from shared.runtime.words import say
-from tests.browser.phone import STORED, Employee
+from tests.browser.phone import STORED, WAITS, Employee
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser
@@ -29,8 +29,7 @@ async def employee(built: None, browser: Browser, tmp_path: Path) -> AsyncIterat
 
 
 async def three_taps(one: Employee) -> None:
-    await one.taps("Food and service")
-    await one.page.locator("a.best").click()
+    await one.chooses()
     await one.taps("Give now")
 
 
@@ -54,7 +53,7 @@ async def test_three_taps_lead_from_opening_to_the_code(employee: Employee) -> N
 
 async def test_the_second_opening_loads_nothing_of_the_app(employee: Employee) -> None:
     await employee.opens()
-    await employee.page.evaluate("navigator.serviceWorker.ready.then(() => undefined)")
+    await employee.has_it_on_the_phone()
     await employee.context.set_offline(True)
     await employee.page.reload()
     await employee.sees("What happened?")
@@ -79,13 +78,12 @@ async def test_what_is_given_without_a_network_is_a_draft_and_given_once_when_it
     employee: Employee,
 ) -> None:
     await employee.opens()
-    await employee.page.evaluate("navigator.serviceWorker.ready.then(() => undefined)")
-    await employee.taps("Food and service")
-    await employee.page.locator("a.best").click()
+    await employee.has_it_on_the_phone()
+    await employee.chooses()
     await employee.sees("Give now")
     await employee.context.set_offline(True)
     await employee.taps("Give now")
-    await employee.sees("Waits for a network, not given yet")
+    await employee.sees(WAITS)
     assert await employee.given() == []
     await employee.page.reload()
     await employee.sees("1 draft is sealed until there is a network again.")
@@ -101,7 +99,7 @@ async def test_an_answer_that_gets_lost_gives_nothing_twice(employee: Employee) 
     await employee.opens()
     employee.front.lost = 1
     await three_taps(employee)
-    await employee.sees("Waits for a network, not given yet")
+    await employee.sees(WAITS)
     assert len(await employee.given()) == 1
     await employee.taps("Send now")
     await employee.sees("Show")
@@ -110,12 +108,9 @@ async def test_an_answer_that_gets_lost_gives_nothing_twice(employee: Employee) 
 
 async def test_a_draft_older_than_half_an_hour_is_asked_for_once_more(employee: Employee) -> None:
     await employee.opens()
-    await employee.page.evaluate("navigator.serviceWorker.ready.then(() => undefined)")
+    await employee.has_it_on_the_phone()
     await employee.context.set_offline(True)
-    await employee.taps("Food and service")
-    await employee.page.locator("a.best").click()
-    await employee.taps("Keep until you are online")
-    await employee.sees("Waits for a network, not given yet")
+    await employee.keeps()
     await employee.later(minutes=31)
     await employee.context.set_offline(False)
     await employee.page.reload()
@@ -128,13 +123,9 @@ async def test_a_draft_older_than_half_an_hour_is_asked_for_once_more(employee: 
 
 async def test_a_draft_of_yesterday_is_not_given(employee: Employee) -> None:
     await employee.opens()
-    await employee.page.evaluate("navigator.serviceWorker.ready.then(() => undefined)")
-    employee.front.lost = 0
+    await employee.has_it_on_the_phone()
     await employee.context.set_offline(True)
-    await employee.taps("Food and service")
-    await employee.page.locator("a.best").click()
-    await employee.taps("Keep until you are online")
-    await employee.sees("Waits for a network, not given yet")
+    await employee.keeps()
     await employee.later(hours=25)
     await employee.sees("You can sign in as soon as there is a network.")
     employee.front.sign_in("e-ingrid")
@@ -148,13 +139,12 @@ async def test_a_draft_is_not_shown_to_another_employee_and_holds_no_words_in_cl
     employee: Employee,
 ) -> None:
     await employee.opens()
-    await employee.page.evaluate("navigator.serviceWorker.ready.then(() => undefined)")
-    await employee.taps("Food and service")
-    await employee.page.locator("a.best").click()
+    await employee.has_it_on_the_phone()
+    await employee.chooses()
     await employee.page.locator("#note").fill("canary-of-a-guest")
     await employee.context.set_offline(True)
     await employee.taps("Give now")
-    await employee.sees("Waits for a network, not given yet")
+    await employee.sees(WAITS)
     kept = await employee.page.evaluate(STORED)
     assert kept["stores"] == {"drafts": 1}
     assert "canary" not in str(kept)
@@ -179,14 +169,13 @@ async def test_a_shared_device_locks_without_a_network_and_keeps_the_draft_for_i
 ) -> None:
     employee.front.sign_in("e-ingrid", shared=True)
     await employee.opens()
-    await employee.page.evaluate("navigator.serviceWorker.ready.then(() => undefined)")
+    await employee.has_it_on_the_phone()
     await employee.context.set_offline(True)
-    await employee.taps("Food and service")
-    await employee.page.locator("a.best").click()
+    await employee.chooses()
     await employee.page.locator("#note").fill("canary-of-a-guest")
     await employee.later(minutes=14)
     await employee.taps("Keep until you are online")
-    await employee.sees("Waits for a network, not given yet")
+    await employee.sees(WAITS)
     await employee.later(minutes=16)
     await employee.sees("You can sign in as soon as there is a network.")
     await employee.looks("locked")
@@ -211,10 +200,7 @@ async def test_a_draft_that_is_deleted_while_another_is_sent_is_not_given(
     await employee.context.set_offline(True)
     for reason in ("Food and service", "Noise"):
         await employee.page.evaluate("location.hash = '#/'")
-        await employee.taps(reason)
-        await employee.page.locator("a.best").click()
-        await employee.taps("Keep until you are online")
-        await employee.sees("Waits for a network, not given yet")
+        await employee.keeps(reason)
     employee.front.answers = asyncio.Event()
     async with employee.page.expect_request("**/v1/checks"):
         await employee.context.set_offline(False)
@@ -227,12 +213,10 @@ async def test_a_draft_that_is_deleted_while_another_is_sent_is_not_given(
 
 async def test_what_was_typed_of_one_guest_is_not_sent_for_the_next(employee: Employee) -> None:
     await employee.opens()
-    await employee.taps("Food and service")
-    await employee.page.locator("a.best").click()
+    await employee.chooses()
     await employee.page.locator("#note").fill("They waited for an hour.")
     await employee.page.evaluate("location.hash = '#/'")
-    await employee.taps("Noise")
-    await employee.page.locator("a.best").click()
+    await employee.chooses("Noise")
     assert await employee.page.locator("#note").input_value() == ""
 
 
