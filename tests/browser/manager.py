@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from shared.contracts.complaints import Language
 from shared.runtime.words import say
-from tests.browser.guest import DESKTOP, NARROW, PHONE, PICTURES, SMALL, TARGET_PX
+from tests.browser.guest import DESKTOP, NARROW, PHONE, TARGET_PX
 from tests.browser.phone import Employee
 from tests.suites.services import SITE
 
@@ -73,24 +73,11 @@ class Manager(Employee):
 
     async def looks(self, state: str, language: str = Language.EN) -> None:
         """Look at a view with everybody's eyes: on a phone and a desktop, light and dark; raises AssertionError."""
-        from axe_playwright_python.async_playwright import Axe
-
         for size, viewport in (("phone", PHONE), ("desktop", DESKTOP)):
             await self.page.set_viewport_size(viewport)  # type: ignore[arg-type]
-            for scheme in ("light", "dark"):
-                await self.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
-                found = await Axe().run(self.page)
-                assert found.response["violations"] == [], f"{state}: {found.generate_report()}"
-                if PICTURES:
-                    where = Path(PICTURES) / f"board-{state}-{language}-{size}-{scheme}.png"
-                    await self.page.screenshot(path=where, full_page=True)
-            small = await self.page.evaluate(SMALL, TARGET_PX)
-            assert [one for one in small if "<input" not in one] == [], f"{state}: {small}"
+            await self.is_readable(state, f"board-{state}-{language}-{size}", whole=True)
+            await self.has_targets(state, TARGET_PX)
         await self.page.set_viewport_size(NARROW)  # type: ignore[arg-type]
-        width = await self.page.evaluate("document.documentElement.scrollWidth")
-        assert width <= NARROW["width"], f"{state}: {width} px wide"
+        await self.is_no_wider(state, NARROW["width"])
         await self.page.set_viewport_size(DESKTOP)  # type: ignore[arg-type]
-        text = await self.page.locator("#app").inner_text()
-        assert "undefined" not in text
-        assert "NaN" not in text
-        assert self.said == [], state
+        await self.says_nothing_wrong(state)

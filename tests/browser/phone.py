@@ -242,6 +242,13 @@ class Employee(Somebody):
 
     async def looks(self, state: str, language: str = "en") -> None:
         """Look at a screen with everybody's eyes, light and dark; raises AssertionError."""
+        await self.is_readable(state, f"app-{state}-{language}")
+        await self.has_targets(state, TARGET_PX - 0.5)
+        await self.is_no_wider(state, PHONE["width"])
+        await self.says_nothing_wrong(state)
+
+    async def is_readable(self, state: str, picture: str, *, whole: bool = False) -> None:
+        """Axe finds nothing, light and dark; takes pictures, of the `whole` page or of what the screen shows."""
         from axe_playwright_python.async_playwright import Axe
 
         for scheme in ("light", "dark"):
@@ -249,12 +256,21 @@ class Employee(Somebody):
             found = await Axe().run(self.page)
             assert found.response["violations"] == [], f"{state}: {found.generate_report()}"
             if PICTURES:
-                where = Path(PICTURES) / f"app-{state}-{language}-{scheme}.png"
-                await self.page.screenshot(path=where)
-        small = await self.page.evaluate(SMALL, TARGET_PX - 0.5)
+                where = Path(PICTURES) / f"{picture}-{scheme}.png"
+                await self.page.screenshot(path=where, full_page=whole)
+
+    async def has_targets(self, state: str, least_px: float) -> None:
+        """Whatever is tapped is large enough; a box that is ticked has its label around it."""
+        small = await self.page.evaluate(SMALL, least_px)
         assert [one for one in small if "<input" not in one] == [], f"{state}: {small}"
+
+    async def is_no_wider(self, state: str, width_px: int) -> None:
+        """Nothing makes a reader scroll sideways."""
         width = await self.page.evaluate("document.documentElement.scrollWidth")
-        assert width <= PHONE["width"], f"{state}: {width} px wide"
+        assert width <= width_px, f"{state}: {width} px wide"
+
+    async def says_nothing_wrong(self, state: str) -> None:
+        """No value is missing in the words, and the browser has nothing to say."""
         text = await self.page.locator("#app").inner_text()
         assert "undefined" not in text
         assert "NaN" not in text
