@@ -11,7 +11,15 @@ from aiokafka.errors import KafkaError
 
 from services.complaints.lifecycle.rules import Promise
 from services.complaints.promises.news import LOOK_AGAIN_S, BrokerNews
-from services.complaints.promises.rules import KEPT_MAX, KeptAt, break_promise, kept, overdue
+from services.complaints.promises.rules import (
+    KEPT_MAX,
+    NOTHING_TO_KEEP,
+    KeptAt,
+    break_promise,
+    kept,
+    overdue,
+)
+from shared.contracts.lifecycle import State
 from shared.contracts.notifier import FeedbackReceived, Helped
 from shared.contracts.policy import PolicyPublished
 from shared.runtime.faults import Unavailable
@@ -99,6 +107,14 @@ def test_a_promise_is_broken_once_and_not_before_its_time():
     told = overdue(WAITING, fact)
     assert told.overdue
     assert not break_promise(told, "co-1", 0, None, LATE).facts
+
+
+@pytest.mark.parametrize("state", NOTHING_TO_KEEP)
+def test_a_promise_that_rings_when_nobody_waits_for_it_any_more_is_not_broken(state: State):
+    """An earlier promise of a merged complaint still rings: its head has the promise that is to be kept."""
+    assert not break_promise(
+        WAITING.model_copy(update={"state": state}), "co-1", 0, None, LATE
+    ).facts
 
 
 def test_what_was_given_before_a_complaint_was_opened_again_does_not_keep_the_new_promise():
