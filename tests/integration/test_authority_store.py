@@ -1,7 +1,8 @@
-"""The ledger of authority against its model, on the real store: fewer runs, and other ones each time."""
+"""The ledger of authority against its model, on the real store: fewer runs, and other ones each time but in CI."""
 
 from __future__ import annotations
 
+import os
 import secrets
 
 import pytest
@@ -16,6 +17,8 @@ from tests.suites.authority_machine import AuthorityMachine
 
 #: An fsync of a swamped machine.
 PATIENCE_S = 60.0
+#: CI judges a change by the runs that its parent passed; whoever works on it finds new ones.
+REPEATABLE = "CI" in os.environ
 
 
 class OnRedis(AuthorityMachine):
@@ -46,7 +49,9 @@ class OnRedis(AuthorityMachine):
 class TestAuthorityOnRedis(OnRedis.TestCase):
     """INV-01, INV-03: after every step of every run; a failure prints how to see it again."""
 
-    settings = settings(max_examples=15, stateful_step_count=12, derandomize=False, print_blob=True)
+    settings = settings(
+        max_examples=15, stateful_step_count=12, derandomize=REPEATABLE, print_blob=True
+    )
 
     @pytest.fixture(autouse=True)
     def _a_real_store(self, stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
