@@ -8,7 +8,7 @@ from functools import lru_cache, partial
 from typing import Any
 
 from services.complaints.colleagues.handlers import crew
-from services.complaints.customer.profiles import Profiles
+from services.complaints.customer.profiles import NOTHING, Profiles
 from services.complaints.customer.rules import KeptProfile
 from services.complaints.intake.rules import (
     FORESEEN,
@@ -239,7 +239,8 @@ class Intake:
             return Decision.of(ComplaintRepeated(complaint_id=complaint_id))
         customer_ref = await self._keys.current(customer_ref, view)
         seals = await self._keys.seals(customer_ref, raised.site, view)
-        profile = await self._profiles.of(customer_ref, raised.site, view)
+        described = await view.get(KeptProfile, customer_ref) is not None
+        profile = await self._profiles.of(customer_ref, raised.site, view) if described else NOTHING
         prefers = raised.language or profile.language
         written_in = None if disruption is not None else raised.language
         language, said = self._read(raised.text, prefers, written_in, shown_in, policy)
