@@ -160,6 +160,8 @@ class Sending:
         """
         message = await known(message_id, view)
         decision = await self._fate(message, message_id, number, outcome, view)
+        if message.occasion is not Occasion.DIGEST:
+            return decision
         return await self.whole(message, decision, view)
 
     async def whole(self, message: Message, decision: Decision, view: View) -> Decision:
