@@ -2,7 +2,7 @@
 
 owns      recovery.notifier.v1; what customers were told and answered; the inboxes of employees
 consumes  recovery.complaints.v1 (complaint: received, triaged, claimed, reopened, merged, split, overdue, confirmed,
-          closed, withdrawn, unfounded, referred, forgotten; handover: offered, accepted, declined; fix: asked, done;
+          closed, withdrawn, unfounded, referred, corrected, forgotten; handover: offered, accepted, declined; fix: asked, done;
            info: asked, received; resolution: recorded; promise: warned; praise: received; touchpoint: asked;
            safety: found; confirmation: asked; contact: changed; customer: erased),
           recovery.compensation.v1 (check: issued, voided, expired, suspended, resumed;

@@ -249,7 +249,7 @@ _ROWS: tuple[Row, ...] = (
     Row(ComplaintWithdrawn, COMPLAINTS, (COMPENSATION, NOTIFIER)),
     Row(ComplaintUnfounded, COMPLAINTS, (COMPENSATION, NOTIFIER)),
     Row(ComplaintReferred, COMPLAINTS, (NOTIFIER,)),
-    Row(ComplaintCorrected, COMPLAINTS, (COMPENSATION,)),
+    Row(ComplaintCorrected, COMPLAINTS, (COMPENSATION, NOTIFIER)),
     Row(SafetyFound, COMPLAINTS, (COMPENSATION, NOTIFIER)),
     Row(ComplaintMerged, COMPLAINTS, (COMPENSATION, NOTIFIER)),
     Row(ComplaintSplit, COMPLAINTS, (COMPENSATION, NOTIFIER)),

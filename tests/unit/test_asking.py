@@ -13,6 +13,7 @@ import pytest
 from services.complaints.asking.rules import (
     LATE_MAX,
     UNSETTLED,
+    Asked,
     LastAsked,
     drawn,
     due_at,
@@ -24,6 +25,8 @@ from shared.contracts.lifecycle import State
 from shared.contracts.notifier import Occasion
 from shared.contracts.policy import Asking, Policy, PolicyPublished, Touchpoint
 from shared.contracts.reasons import Reason
+from shared.kernel import Document
+from shared.runtime.engine.view import View
 from shared.runtime.words import say
 from shared.testing.builders import record
 from shared.testing.clock import START
@@ -121,6 +124,23 @@ async def test_nobody_is_asked_twice_in_the_time_that_the_policy_says(aboard: Ab
     await tell(aboard, 530, passed_at=aboard.clock())
     assert len(await of_type(aboard, "touchpoint.asked")) == 3
     assert await aboard.dead("complaints") == []
+
+
+async def test_whose_answer_is_overtaken_by_another_one_is_thanked(
+    aboard: Aboard, monkeypatch: pytest.MonkeyPatch
+):
+    """The question was read before the other answer was recorded, and its complaint after."""
+    path = await asked(aboard)
+    assert (await send(aboard, path, experience="1", text=COMPLAINED)).status_code == 303
+    read = View.get
+
+    async def read_before(view: View, kind: type[Document], key: str) -> Document | None:
+        found = await read(view, kind, key)
+        return found.model_copy(update={"answered_at": None}) if isinstance(found, Asked) else found
+
+    monkeypatch.setattr(View, "get", read_before)
+    assert (await send(aboard, path, experience="1", text="And it was late.")).status_code == 303
+    assert len(await of_type(aboard, "complaint.received")) == 1
 
 
 @pytest.mark.parametrize(

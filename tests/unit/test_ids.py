@@ -273,7 +273,10 @@ async def test_a_publisher_finds_its_complaint_by_its_own_id_and_others_find_not
     }.items():
         async with aboard.http("complaints", bearer) as system:
             answers[who] = await system.post("/v1/complaints/find", json=theirs)
+    async with aboard.http("complaints", aboard.bearer("crm", "system")) as system:
+        unknown = await system.post("/v1/complaints/find", json={**theirs, "id": "another"})
     assert [one.status_code for one in answers.values()] == [200, 404, 403]
+    assert unknown.json()["errors"] == answers["elsewhere"].json()["errors"]
     told = answers["publisher"].json()
     assert {name: told[name] for name in theirs} == theirs
     assert f"complaint:{told['complaint_id']}" == complaint

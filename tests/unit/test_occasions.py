@@ -12,11 +12,11 @@ import pytest
 
 from services.notifier.channels.ports import Letter
 from services.notifier.messages.rules import Attempt, Message, State, may_have_arrived
-from shared.contracts.complaints import Language
+from shared.contracts.complaints import Category, Language
 from shared.contracts.notifier import Occasion
 from shared.contracts.policy import Policy
 from shared.contracts.reasons import Reason
-from shared.runtime.words import outcome_key, say
+from shared.runtime.words import about, outcome_key, say
 from shared.testing.clock import START
 from tests.suites.services import Aboard, demo_policy
 from tests.unit.test_compensation_life import redeem
@@ -133,6 +133,18 @@ async def test_whoever_has_no_address_is_asked_nothing_by_mail(aboard: Aboard):
     await do(aboard, name, "resolve", outcome="fixed")
     await settled(aboard)
     assert await fates(aboard) == {}
+
+
+async def test_a_letter_names_what_the_complaint_is_about_since_an_employee_put_it_right(
+    aboard: Aboard,
+):
+    name = await english(aboard)
+    assert (await do(aboard, name, "correct", category="cleanliness")).status_code == 200
+    await do(aboard, name, "resolve", outcome="fixed")
+    await settled(aboard)
+    letter = flat(last(aboard))
+    assert about(Category.CLEANLINESS, Language.EN) in letter
+    assert about(Category.FOOD, Language.EN) not in letter
 
 
 # ---- what was done -------------------------------------------------------------------------------

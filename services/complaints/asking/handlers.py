@@ -162,7 +162,13 @@ class Touchpoints:
         asking_id, asked, policy, asking = await self._opened(token, view)
         if asked.answered_at is not None:
             raise Rejected(Reason.ALREADY_ANSWERED)
-        said = await self._said(asking_id, asked, form, policy, asking, view)
+        try:
+            said = await self._said(asking_id, asked, form, policy, asking, view)
+        except Rejected as rejected:
+            if rejected.reason is not Reason.CONFLICTING_REPEAT:
+                raise
+            # Another answer was recorded after the question was read here and before its complaint was.
+            raise Rejected(Reason.ALREADY_ANSWERED) from None
         raised = [one.complaint_id for one in said.facts if isinstance(one, ComplaintReceived)]
         answered = TouchpointAnswered(
             asking_id=asking_id,

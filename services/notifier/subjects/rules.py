@@ -23,6 +23,7 @@ from shared.contracts.compensation import (
 from shared.contracts.complaints import (
     Action,
     Category,
+    ComplaintCorrected,
     ComplaintForgotten,
     ComplaintMerged,
     ComplaintReceived,
@@ -342,6 +343,19 @@ def story_endangered(story: Story, fact: SafetyFound) -> Story:
     return story.model_copy(update=update)
 
 
+def story_corrected(story: Story, fact: ComplaintCorrected) -> Story:
+    """The complaint as an employee put it right, with the promise that is sooner if the fact has one.
+
+    Its flags stay, because danger that was found stays found.
+    """
+    update = {
+        "category": fact.category,
+        "severity": fact.severity,
+        "promised_by": fact.promised_by or story.promised_by,
+    }
+    return story.model_copy(update=update)
+
+
 def story_contact(story: Story, fact: ContactChanged) -> Story:
     """The complaint with another contact; none for a customer who was erased."""
     if story.forgotten:
@@ -455,6 +469,7 @@ SLICE = Slice(
             _KNOWN,
         ),
         SafetyFound: (Fold(Story, lambda fact: fact.complaint_id, story_endangered),),
+        ComplaintCorrected: (Fold(Story, lambda fact: fact.complaint_id, story_corrected),),
         ComplaintForgotten: (Fold(Story, lambda fact: fact.complaint_id, story_forgotten),),
         ContactChanged: (Fold(Story, lambda fact: fact.complaint_id, story_contact),),
         ConfirmationAsked: (Fold(OneTimeCode, lambda fact: fact.confirmation_id, code_sent),),
