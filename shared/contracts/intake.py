@@ -345,7 +345,7 @@ class Affected(BaseModel):
     customer: Annotated[
         str, StringConstraints(min_length=1, max_length=128), AfterValidator(legible)
     ] = Field(
-        description="What the source calls the customer. Where the site's tokens have the same name as subject, their own later words join this case if they give the address that it has, or it has none; otherwise it is shown to whoever answers them."
+        description="What the source calls the customer. Where the site's tokens have the same name as subject, their own later words join this case if both have the same addresses, or neither has one; otherwise it is shown to whoever answers them."
     )
     language: Annotated[str, StringConstraints(max_length=35)] | None = Field(
         None, description="Language tag in which they are told; found from the text if absent."

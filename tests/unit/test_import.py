@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import json
 import tracemalloc
@@ -12,7 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer import Typer
+from typer.testing import CliRunner
 
+from services.complaints.intake.commands import import_file
 from services.complaints.intake.files import (
     LINE_BYTES_MAX,
     NoTable,
@@ -424,3 +428,17 @@ def test_lines_are_counted_with_their_offsets():
     found = list(lines_of(io.BytesIO(b"a\n" + b"b" * (LINE_BYTES_MAX + 5) + b"\nc")))
     assert [(one.number, one.text) for one in found] == [(1, b"a\n"), (2, None), (3, b"c")]
     assert [one.ends for one in found] == [2, LINE_BYTES_MAX + 8, LINE_BYTES_MAX + 9]
+
+
+def test_a_file_that_another_command_reads_is_refused_until_that_has_ended(tmp_path: Path):
+    """Two would publish each row twice, and write each rejected one twice."""
+    path, command = written(tmp_path, "a.jsonl", "no row"), Typer()
+    command.command()(import_file)
+    with path.open("rb") as first:
+        fcntl.flock(first, fcntl.LOCK_EX)
+        refused = CliRunner(env={"KAFKA_BOOTSTRAP_SERVERS": "localhost:1"}).invoke(
+            command, [str(path)]
+        )
+    assert refused.exit_code == 2
+    assert f"{path}: another command reads it" in refused.output
+    assert not (tmp_path / "a.jsonl.rejects.jsonl").exists()

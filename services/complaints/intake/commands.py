@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import sqlite3
 import sys
 from collections.abc import Iterator, Sequence
@@ -67,6 +68,8 @@ def import_file(
     try:
         source = checked_source(source)
         with _opened(file) as read:
+            if file != STDIN:
+                _read_alone(read)
             begun = Position() if file == STDIN else position_in(read, kept, again=again)
             rows = rows_of(read, begun, as_csv=as_csv, whole_only=file != STDIN)
             beside = None if file == STDIN else path.with_name(f"{path.name}.names")
@@ -89,7 +92,9 @@ def import_file(
                     begun,
                 )
             unfinished = file != STDIN and ends_unfinished(read)
-    except (OSError, ValueError, NoTable, sqlite3.Error) as error:
+    except OSError as error:
+        _fail(f"{file}: {error.strerror or error}")
+    except (ValueError, NoTable, sqlite3.Error) as error:
         _fail(f"{file}: {error}")
     except KafkaError as error:
         _fail(f"failed: {type(error).__name__}; give the same command again")
@@ -109,6 +114,14 @@ def import_file(
 
 def _opened(file: str) -> BinaryIO:
     return sys.stdin.buffer if file == STDIN else Path(file).open("rb")
+
+
+def _read_alone(read: BinaryIO) -> None:
+    """Raises OSError while another command reads the file, until that has ended, however it does."""
+    try:
+        fcntl.flock(read, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise OSError("another command reads it; give this one again when that has ended") from None
 
 
 def _producer(client: dict[str, object]) -> KafkaProducer:
