@@ -375,7 +375,7 @@ def later(slow: Slow, value: int, cost: int) -> dict[tuple[str, str], float | No
         ("delivery_success", ""): percent(sent, sent + len(failed) - untried),
         ("messages_without_address", ""): untried,
         ("helped_rate", ""): percent(helped, len(answers)),
-        ("reopen_rate", ""): percent(len(reopened), len(slow.waits())),
+        ("reopen_rate", ""): percent(len(reopened), len(triaged)),
         ("redemption_rate", ""): percent(max(0, redeemed - rolled_back), value),
         ("breakage", ""): percent(slow.money("check.expired", "unredeemed_minor"), value),
         ("cost_per_helped_customer", ""): round(cost / helped) if helped else None,
