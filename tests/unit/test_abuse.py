@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import re
 from typing import Any
 
 import pytest
@@ -153,16 +154,17 @@ async def test_a_misspelt_field_costs_no_complaint_on_the_topic_and_is_told_by_i
     with capture_logs() as logs:
         for offset in range(3):
             await published(aboard, json.dumps(MISSPELT), f"c-{offset}", offset)
-        odd = {"site": SITE, "text": "Cold soup.", "kim@example.org": 1}
-        await published(aboard, json.dumps(odd), "c-3", 3)
-    assert (len(await received(aboard)), await reasons(aboard)) == (4, [])
-    assert counted.get() - before == 4
+        for offset, name in enumerate(("kim@example.org", "Kim", "Kari_Nordmann"), 3):
+            odd = {"site": SITE, "text": "Cold soup.", name: 1}
+            await published(aboard, json.dumps(odd), f"c-{offset}", offset)
+    assert (len(await received(aboard)), await reasons(aboard)) == (6, [])
+    assert counted.get() - before == 6
     told = [one for one in logs if one["event"] == "unknown_fields"]
     assert [(one["offset"], one["where"]) for one in told] == [
         (0, "/data/custommer,/data/contact/emial"),
         (3, "/data/…"),
     ]
-    assert "kim" not in repr(told)
+    assert not re.search("kim|kari", repr(told), re.IGNORECASE)
 
 
 async def test_a_misspelt_field_is_refused_by_http_with_its_name(aboard: Aboard):

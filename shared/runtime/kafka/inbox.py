@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from difflib import get_close_matches
+from functools import cached_property, lru_cache, partial
 from itertools import islice
 from typing import Any, ClassVar, Generic, NamedTuple
 
@@ -24,8 +25,11 @@ EVENT_BYTES_MAX = 256 * 1024
 STRUCTURED = b"application/cloudevents"
 #: Unknown fields of one event that are told.
 UNKNOWN_MAX = 5
-#: What a field may be called to be told by its name; anything else may be what somebody wrote.
+#: What a field may be called to be told by its name.
 FIELD_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,39}")
+#: How like the name of a known field it must be besides, or else it may be a guest's name: `emial` is 0.8 like `email`,
+#: and `occurredAt` 0.86 like `occurred_at`.
+ALIKE_MIN = 0.75
 
 
 class Record(NamedTuple):
@@ -190,10 +194,17 @@ def unknown_fields(found: object, read: object, at: str) -> Iterator[str]:
             if name in type(read).model_fields:
                 yield from unknown_fields(part, getattr(read, name), f"{at}/{name}")
             else:
-                yield f"{at}/{name if FIELD_NAME.fullmatch(name) else '…'}"
+                yield f"{at}/{name if misspelt(name, type(read)) else '…'}"
     elif isinstance(read, tuple) and isinstance(found, list):
         for number, (part, one) in enumerate(zip(found, read, strict=True)):
             yield from unknown_fields(part, one, f"{at}/{number}")
+
+
+@lru_cache(maxsize=1024)  # a publisher that misspells a field does so in each event
+def misspelt(name: str, model: type[BaseModel]) -> bool:
+    """Whether a name is nearly that of a field of the model: any other may be what somebody wrote."""
+    known = model.model_fields
+    return bool(FIELD_NAME.fullmatch(name) and get_close_matches(name, known, 1, ALIKE_MIN))
 
 
 def _binary_attributes(headers: Sequence[tuple[str, bytes | None]]) -> dict[str, bytes]:
