@@ -427,6 +427,14 @@ async def test_a_customer_known_by_a_question_alone_is_shown_it_and_erased(aboar
     assert (one["touchpoint"], one["experience"], one["importance"]) == ("dinner-served", 4, 5)
     assert one["contact"]["email"] == KARI.email
     assert all(word in shown for word in (QUESTION["en"], "4 of 5.", "5 of 5.", "Kari"))
+    assert exported["chosen_language"] is None
+    await choose(aboard, link_in(last(aboard), "p"), language="sv")
+    await aboard.carry()
+    async with aboard.http("complaints", aboard.bearer("guest-relations", "privacy")) as officer:
+        exported = (await officer.get(f"/v1/customers/{ref}/export")).json()
+        shown = (await officer.get(f"/v1/customers/{ref}/export.html")).text
+    assert exported["chosen_language"] == "sv"
+    assert all(word in shown for word in ("Språket du valde", "Svenska"))
     await erase(aboard, ref)
     assert document(aboard, "complaints", f"key:{ref}") == {"wrapped": []}
 

@@ -73,6 +73,7 @@ Several = TypeVar("Several", Complaint, DelightGiven, Praise, Asked)
 CUSTOMER: JsonDict = {
     "customer_ref": "c-0d7f8b0e003473cd34ff8cbd44a16c66",
     "exported_at": "2026-06-04T09:00:00Z",
+    "chosen_language": "en",
     "complaints": [
         {
             "complaint_id": "co-9f86d081884c7d65",
@@ -316,6 +317,12 @@ class ExportedCustomer(Answer):
 
     customer_ref: CustomerRef
     exported_at: Annotated[datetime, Field(description="When it was exported.")]
+    chosen_language: Annotated[
+        Language | None,
+        Field(
+            description="Language that they chose for what is written to them; null if they chose none."
+        ),
+    ]
     complaints: Annotated[
         list[ExportedComplaint],
         Field(
@@ -370,9 +377,11 @@ class Exports:
         delights, every_delight = await _all_of(DelightGiven, delights_of(customer_ref), site, view)
         praise, every_praise = await _all_of(Praise, praise_of_customer(customer_ref), site, view)
         asked, every_question = await _all_of(Asked, asked_of(customer_ref), site, view)
+        chosen = await view.get(ChosenLanguage, customer_ref)
         return ExportedCustomer(
             customer_ref=customer_ref,
             exported_at=view.now,
+            chosen_language=chosen.language if chosen is not None else None,
             complaints=await self._complaints(complaints, key, view),
             delights=[await _delight(name, one, key, view) for name, one in delights],
             praise=[await self._praise(name, one, view) for name, one in praise],
@@ -419,18 +428,17 @@ class Exports:
         known = (*exported.asked, *exported.delights, *exported.praise, *exported.complaints)
         sites = {one.site for one in (*known, exported.profile) if one is not None}
         policies = {site: (await self._policies.at(site, view))[0] for site in sites}
-        chosen = await view.get(ChosenLanguage, exported.customer_ref)
-        if chosen is not None and chosen.language is not None:
-            language = chosen.language
-        elif known:
+        language = exported.chosen_language
+        if language is None and known:
             language = known[-1].language
-        else:
+        elif language is None:
             language = next(iter(policies.values())).languages[0] if policies else Language.EN
         profile = exported.profile
         return self._pages.render(
             "export",
             language,
             say(language, "export.title"),
+            chosen=say(language, "language") if exported.chosen_language else "",
             profile=_told_of(profile, policies[profile.site], language) if profile else (),
             complaints=[_printed(one, policies[one.site], language) for one in exported.complaints],
             delights=[_joy(one, policies[one.site], language) for one in exported.delights],
@@ -628,7 +636,10 @@ _EXPORT = """{% macro reached(contact) %}{% if contact %}{% for part in (contact
 {% endfor %}{% endif %}{% endmacro %}
 {% macro all_of(given) %}{% for title, worth, at, voided in given %}<dt>{{ say("export.given") }} – {{ at }}</dt><dd>{{ title }}, {{ worth }}{% if voided %} – {{ say("export.voided", when=voided) }}{% endif %}</dd>
 {% endfor %}{% endmacro %}<p>{{ say("export.why") }}</p>
-{% if profile %}<section>
+{% if chosen %}<div class="card"><dl>
+<dt>{{ say("export.chosen") }}</dt><dd>{{ chosen }}</dd>
+</dl></div>
+{% endif %}{% if profile %}<section>
 <h2>{{ say("export.profile") }}</h2>
 <div class="card"><dl>
 {% for title, told in profile %}<dt>{{ title }}</dt><dd>{{ told }}</dd>
