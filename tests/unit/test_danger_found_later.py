@@ -100,6 +100,23 @@ async def test_danger_that_is_spoken_of_later_is_first_in_the_list_and_told_once
 
 
 @pytest.mark.parametrize(
+    ("later", "is_danger"),
+    [
+        ("The guests next door were drunk and it ended with fists in our corridor.", True),
+        ("Nobody was hurt when the shelf came down, but we were in the cabin with it.", False),
+        ("Det luktar eld från hytten här intill, och vi vet inte varför.", True),
+        ("Fists.", False),
+    ],
+)
+async def test_later_words_that_are_plainly_in_another_language_are_read_in_it(
+    aboard: Aboard, later: str, is_danger: bool
+):
+    name, path = await link_of(aboard, language="nb")
+    assert (await sent(aboard, f"{path}/words", text=later)).status_code == 303
+    assert (await marked(aboard, name) == SAFETY) is is_danger
+
+
+@pytest.mark.parametrize(
     ("speak", "flags"),
     [(by_link, ["allergy", "child"]), (written_down, ["allergy", "child"]), (corrected, [])],
 )

@@ -495,7 +495,7 @@ async def danger_in(
 
     It is found in the complaint and in the one that goes on for it, so that neither a merge nor a split hides it.
     """
-    understood = triage.understand(words, complaint.language)
+    understood = triage.understand(words, triage.language_of_later(words, complaint.language))
     if not understood.safety:
         return Danger()
     flags = understood.flags

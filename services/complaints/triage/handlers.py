@@ -27,6 +27,10 @@ class Triage:
         """The language to answer in: the customer's own if it is one of ours, by the words, or else this one."""
         return self._languages.detect(text, hint, otherwise)
 
+    def language_of_later(self, text: str, before: Language) -> Language:
+        """The language of a customer's later words: that of their first ones, unless these are plainly in another."""
+        return self._languages.plainly(text) or before
+
     def understand(self, text: str, language: str) -> Understood:
         """What a text in this language says; never raises."""
         understood = rules.understand(text, language, self._lexicon)
