@@ -245,6 +245,10 @@ class ComplaintReceived(ComplaintFact):
         None,
         description="What goes wrong, where another system announced it before the customer said anything: then the words are its own. Absent otherwise.",
     )
+    score_only: Annotated[bool, Data.INTERNAL] = Field(
+        default=False,
+        description="Whether the customer answered our question by a score alone: then the words are our question and the score.",
+    )
     content: Annotated[
         Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")] | None, Data.PERSONAL
     ] = Field(

@@ -9,6 +9,7 @@ from services.complaints.triage import history
 from services.complaints.triage.corrections import (
     ROWS,
     SAFETY,
+    SCORE_ONLY,
     UNREADABLE,
     UNSUPPORTED,
     corrections,
@@ -17,6 +18,7 @@ from services.complaints.triage.history import Example
 from shared.contracts.complaints import Language
 from shared.runtime.privacy.keys import Keys
 from tests.suites.services import SITE, Aboard
+from tests.unit.test_asking import asked, of_type, send
 from tests.unit.test_erasure import erase, ref_of
 from tests.unit.test_lifecycle import do
 from tests.unit.test_words_end import KEPT, time_passes, until_over
@@ -74,6 +76,13 @@ async def test_words_in_a_language_that_is_not_read_are_no_row_of_english(aboard
     name = await aboard.raise_complaint(text="Das Zimmer war schmutzig, und niemand hat geholfen.")
     await do(aboard, name, "correct", category="cleanliness")
     assert await put_right(aboard) == ([], {UNSUPPORTED: 1})
+
+
+async def test_a_question_of_ours_that_was_answered_by_a_score_is_no_row(aboard: Aboard):
+    await send(aboard, await asked(aboard, language="en"), experience="1")
+    (name,) = [one["complaint_id"] for one in await of_type(aboard, "complaint.received")]
+    await do(aboard, name, "correct", category="noise")
+    assert await put_right(aboard) == ([], {SCORE_ONLY: 1})
 
 
 async def test_no_word_of_an_erased_customer_leaves_the_store(aboard: Aboard):

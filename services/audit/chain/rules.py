@@ -92,7 +92,7 @@ FIELDS: Mapping[str, Told] = {
         " severity question_id scale score skipped step subcategory remedy praise_id stated valid_at version version_in_force waited_s warned window"
         " draft partitions partly period run_id sequences since tried_at undecided unsupported_language up_to wishes withheld asked_by author more name month next_at rewrapped_at"
         " digest_id in_digest instead_of next_channel on_shift provider tells endpoint entry event_id webhook_id"
-        " asking_id experience importance touchpoint",
+        " asking_id experience importance score_only touchpoint",
     ),
     **_each(
         Told.AS_IS,

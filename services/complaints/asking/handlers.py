@@ -213,7 +213,7 @@ class Touchpoints:
             raised,
             complaint_id_of(fingerprint("answer", asking_id)),
             asked.customer_ref,
-            Answer(asked.step, bad),
+            Answer(asked.step, bad, score_only=not form.text),
             language,
             view,
         )

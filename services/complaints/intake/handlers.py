@@ -269,6 +269,7 @@ class Intake:
             profile=profile,
             counts_for=counts_for,
             disruption=disruption,
+            score_only=answer is not None and answer.score_only,
         )
         if not by_customer or disruption is not None:
             return Decision((*seals.created, *facts))

@@ -128,10 +128,14 @@ def foretold(announced: DisruptionAnnounced, customer: Affected) -> ComplaintRai
 
 
 class Answer(NamedTuple):
-    """What a customer was asked about, where they answered a question of ours, and whether the answer is bad."""
+    """What a customer was asked about, where they answered a question of ours, and how.
+
+    `bad` says whether the answer is a complaint, and `score_only` whether they wrote no words.
+    """
 
     step: JourneyStep
     bad: bool
+    score_only: bool
 
 
 def as_answered(understood: Understood, answer: Answer) -> Understood:
@@ -167,6 +171,7 @@ def receive(
     now: datetime,
     counts_for: str | None = None,
     disruption: Disruption | None = None,
+    score_only: bool = False,
 ) -> tuple[ComplaintReceived, ComplaintTriaged]:
     """Record a new complaint and promise an answer, as its playbook says, before the customer leaves."""
     stay_ends_at = raised.stay_ends_at or profile.stay_ends_at
@@ -188,6 +193,7 @@ def receive(
             place_ref=sealed.place_ref,
             contact_refs=sealed.contact_refs,
             disruption=disruption,
+            score_only=score_only,
             content=content,
         ),
         ComplaintTriaged(

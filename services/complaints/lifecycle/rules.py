@@ -140,6 +140,8 @@ class Complaint(Document):
     unsupported_language: bool = False
     #: What goes wrong, where another system announced it; None where the customer, or somebody for them, said it.
     disruption: Disruption | None = None
+    #: The customer answered our question by a score alone, so that the words are ours.
+    score_only: bool = False
     #: An employee put right its category or severity; None if nobody did, and in older documents.
     corrected: bool | None = None
 
@@ -234,6 +236,7 @@ def received(_: Complaint | None, fact: ComplaintReceived) -> Complaint:
         place_ref=fact.place_ref,
         contact_refs=fact.contact_refs,
         disruption=fact.disruption,
+        score_only=fact.score_only,
     )
 
 

@@ -20,9 +20,10 @@ from shared.runtime.service import Runtime
 
 ROWS = "rows"
 #: Why a complaint is no row.
-SAFETY, ANNOUNCED, UNSUPPORTED, UNREADABLE = (
+SAFETY, ANNOUNCED, SCORE_ONLY, UNSUPPORTED, UNREADABLE = (
     "about safety, which is not learnt",
     "announced by another system, without words of a customer",
+    "answered by a score alone, without words of a customer",
     "in a language that is not read here, which a model would take for English",
     "without words that can be read now",
 )
@@ -87,6 +88,8 @@ async def _row(complaint: Complaint, keys: Keys, view: View) -> dict[str, str] |
         return SAFETY
     if complaint.disruption is not None:
         return ANNOUNCED
+    if complaint.score_only:
+        return SCORE_ONLY
     if complaint.unsupported_language:
         return UNSUPPORTED
     sealed = {"text": complaint.text}
