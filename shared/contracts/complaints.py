@@ -333,7 +333,7 @@ class TouchpointAsked(TouchpointFact):
         description="Language in which the customer is asked."
     )
     contact: Annotated[Sealed, Data.PERSONAL] = Field(
-        description="Name and addresses of the customer, sealed under their key."
+        description="Name and addresses of the customer, sealed under a key of the customer and the month: they end with its words."
     )
     passed_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(description="When it was over.")
     due_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(

@@ -33,10 +33,13 @@ from shared.testing.clock import START
 from tests.suites.services import SITE, Aboard, demo_policy
 from tests.unit.test_compensation_incidents import changed
 from tests.unit.test_erasure import document, erase
+from tests.unit.test_export import ask, exported
 from tests.unit.test_lifecycle import do
 from tests.unit.test_occasions import changed as notifying
 from tests.unit.test_occasions import fates, last, link_in, settled
 from tests.unit.test_preferences import choose
+from tests.unit.test_words_end import KEPT, time_passes, until_over
+from tests.unit.test_words_end import opened as words_opened
 
 BROWSER = {"Accept": "text/html"}
 KARI = Contact(name="Kari", email="kari@example.org", phone="+47 912 34 567")
@@ -421,22 +424,37 @@ async def test_a_customer_known_by_a_question_alone_is_shown_it_and_erased(aboar
     (fact,) = await of_type(aboard, "touchpoint.asked")
     ref = fact["customer_ref"]
     async with aboard.http("complaints", aboard.bearer("guest-relations", "privacy")) as officer:
-        exported = (await officer.get(f"/v1/customers/{ref}/export")).json()
+        known = (await officer.get(f"/v1/customers/{ref}/export")).json()
         shown = (await officer.get(f"/v1/customers/{ref}/export.html")).text
-    (one,) = exported["asked"]
+    (one,) = known["asked"]
     assert (one["touchpoint"], one["experience"], one["importance"]) == ("dinner-served", 4, 5)
     assert one["contact"]["email"] == KARI.email
     assert all(word in shown for word in (QUESTION["en"], "4 of 5.", "5 of 5.", "Kari"))
-    assert exported["chosen_language"] is None
+    assert known["chosen_language"] is None
     await choose(aboard, link_in(last(aboard), "p"), language="sv")
     await aboard.carry()
     async with aboard.http("complaints", aboard.bearer("guest-relations", "privacy")) as officer:
-        exported = (await officer.get(f"/v1/customers/{ref}/export")).json()
+        known = (await officer.get(f"/v1/customers/{ref}/export")).json()
         shown = (await officer.get(f"/v1/customers/{ref}/export.html")).text
-    assert exported["chosen_language"] == "sv"
+    assert known["chosen_language"] == "sv"
     assert all(word in shown for word in ("Språket du valde", "Svenska"))
     await erase(aboard, ref)
     assert document(aboard, "complaints", f"key:{ref}") == {"wrapped": []}
+
+
+async def test_whoever_was_only_asked_is_no_longer_known_once_the_time_of_words_is_over(
+    aboard: Aboard,
+):
+    await asked(aboard, language="en")
+    (question,) = await of_type(aboard, "touchpoint.asked")
+    ref = question["customer_ref"]
+    assert KARI.email is not None
+    assert any(KARI.email in text for text in words_opened(aboard, ref))
+    await time_passes(aboard, until_over(aboard, KEPT))
+    assert words_opened(aboard, ref) == set()
+    (one,) = (await exported(aboard, ref))["asked"]
+    assert (one["touchpoint"], one["contact"]) == ("dinner-served", None)
+    assert (await ask(aboard, f"{ref}/export.html")).status_code == 200
 
 
 async def test_answers_are_measured_by_step_once_there_are_five(tmp_path: Path):

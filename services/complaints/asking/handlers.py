@@ -16,7 +16,7 @@ from services.complaints.asking.rules import (
     is_bad,
     unsettled,
 )
-from services.complaints.customer.handlers import language_of
+from services.complaints.customer.handlers import contact_of_asked, language_of
 from services.complaints.customer.profiles import Profiles
 from services.complaints.customer.rules import KeptProfile
 from services.complaints.intake.handlers import Intake, complaint_id_of, fits
@@ -25,7 +25,7 @@ from services.complaints.lifecycle.rules import Complaint, of_customer
 from services.complaints.triage.handlers import Triage
 from shared.contracts.complaints import ComplaintReceived, TouchpointAnswered, TouchpointAsked
 from shared.contracts.event import Event, fingerprint
-from shared.contracts.intake import Channel, ComplaintRaised, Contact, TouchpointPassed
+from shared.contracts.intake import Channel, ComplaintRaised, TouchpointPassed
 from shared.contracts.policy import Asking, Policy
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision
@@ -112,7 +112,8 @@ class Touchpoints:
             touchpoint=fact.touchpoint,
             step=touchpoint.step,
             language=spoken(language, policy),
-            contact=seals.contact.seal("contact", fact.contact.model_dump_json()),
+            # As words: whoever was only asked is not kept until they are erased.
+            contact=seals.words.seal("contact", fact.contact.model_dump_json()),
             passed_at=fact.passed_at,
             due_at=at,
             policy_version=version,
@@ -195,7 +196,6 @@ class Touchpoints:
         bad = is_bad(int(form.experience), asking)
         if not bad and not form.text:
             return Decision()
-        key = await self._keys.needed(asked.customer_ref, view)
         language = spoken(await language_of(asked, view), policy)
         question = in_language(asking.touchpoints[asked.touchpoint].words, language)
         raised = ComplaintRaised(
@@ -204,7 +204,7 @@ class Touchpoints:
             or f"{question} {say(language, 'asking.of_five', score=form.experience)}",
             # Our question is in a language that we know, whatever the names in it look like.
             language=None if form.text else language,
-            contact=Contact.model_validate_json(key.open("contact", asked.contact)),
+            contact=await contact_of_asked(asked, self._keys, view),
             occurred_at=asked.passed_at,
             channel=Channel.WEB,
             praise=not bad,

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
 from services.complaints.asking.rules import Asked, asked_of
-from services.complaints.customer.handlers import site_of
+from services.complaints.customer.handlers import contact_of_asked, site_of
 from services.complaints.customer.profiles import NOTHING, Profiles
 from services.complaints.customer.rules import (
     ChosenLanguage,
@@ -297,7 +297,10 @@ class ExportedQuestion(BaseModel):
     touchpoint: Annotated[Id, Field(description="The moment, by its name in the site's policy.")]
     passed_at: Annotated[datetime, Field(description="When it was over.")]
     language: Annotated[Language, Field(description="Language in which they were asked.")]
-    contact: Annotated[Contact, Field(description="Where they could be reached.")]
+    contact: Annotated[
+        Contact | None,
+        Field(description="Where they could be reached; null once the time of words is over."),
+    ]
     experience: Annotated[
         int | None, Field(description="How it was, from 1 to 5; null if they did not answer.")
     ]
@@ -385,7 +388,7 @@ class Exports:
             complaints=await self._complaints(complaints, key, view),
             delights=[await _delight(name, one, key, view) for name, one in delights],
             praise=[await self._praise(name, one, view) for name, one in praise],
-            asked=[_question(one, key) for _, one in asked],
+            asked=[await self._question(one, view) for _, one in asked],
             complete=every_complaint and every_delight and every_praise and every_question,
             profile=await self._profile(customer_ref, view),
         )
@@ -409,6 +412,18 @@ class Exports:
             text=await self._keys.open_words(
                 praise.customer_ref, "text", praise.text, praise.received_at, view
             ),
+        )
+
+    async def _question(self, asked: Asked, view: View) -> ExportedQuestion:
+        return ExportedQuestion(
+            site=asked.site,
+            touchpoint=asked.touchpoint,
+            passed_at=asked.passed_at,
+            language=asked.language,
+            contact=await contact_of_asked(asked, self._keys, view),
+            experience=asked.experience,
+            importance=asked.importance,
+            answered_at=asked.answered_at,
         )
 
     async def _profile(self, customer_ref: str, view: View) -> ExportedProfile | None:
@@ -536,20 +551,6 @@ async def _delight(check_id: str, given: DelightGiven, key: KeyRing, view: View)
             currency=given.currency,
             voided_at=await _voided_at(check_id, view),
         ),
-    )
-
-
-def _question(asked: Asked, key: KeyRing) -> ExportedQuestion:
-    """A question, opened; raises Unavailable while the key has not come."""
-    return ExportedQuestion(
-        site=asked.site,
-        touchpoint=asked.touchpoint,
-        passed_at=asked.passed_at,
-        language=asked.language,
-        contact=Contact.model_validate_json(key.open("contact", asked.contact)),
-        experience=asked.experience,
-        importance=asked.importance,
-        answered_at=asked.answered_at,
     )
 
 

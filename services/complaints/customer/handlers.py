@@ -32,6 +32,7 @@ from services.complaints.lifecycle.rules import Complaint, of_customer
 from services.complaints.matters.handlers import split_off
 from shared.contracts.complaints import Language
 from shared.contracts.event import Event
+from shared.contracts.intake import Contact
 from shared.contracts.reasons import Reason
 from shared.contracts.vault import (
     CustomerKeyCreated,
@@ -47,7 +48,7 @@ from shared.runtime.engine.view import View
 from shared.runtime.faults import Rejected, Unavailable
 from shared.runtime.observe import log
 from shared.runtime.policies import Policies
-from shared.runtime.privacy.keys import WRAPPED_LEAST, WRAPPED_MOST, CustomerKey, with_words
+from shared.runtime.privacy.keys import WRAPPED_LEAST, WRAPPED_MOST, CustomerKey, Keys, with_words
 from shared.runtime.privacy.seal import UnknownWrapping, Vault, wrapped_with
 
 #: Pause before topics are asked again whether they have dropped old records, which takes days.
@@ -88,6 +89,17 @@ async def language_of(one: Complaint | Asked, view: View) -> Language:
     """The language that the customer of a complaint or a question chose, else its own; raises Unavailable."""
     chosen = await view.get(ChosenLanguage, one.customer_ref)
     return (chosen.language if chosen is not None else None) or one.language
+
+
+async def contact_of_asked(asked: Asked, keys: Keys, view: View) -> Contact | None:
+    """Where a customer who was asked could be reached; None once the time of that month's words is over.
+
+    Raises Unavailable while the key has not come.
+    """
+    contact = await keys.open_words(
+        asked.customer_ref, "contact", asked.contact, asked.passed_at, view
+    )
+    return Contact.model_validate_json(contact) if contact is not None else None
 
 
 async def site_of(customer_ref: str, site: str | None, view: View) -> str:

@@ -153,6 +153,7 @@ class Feedback:
         if key is None:
             raise Rejected(Reason.LINK_INVALID)
         policy, _ = await self._policies.at(story.site, view)
+        contact = await contact_of(story, self._keys, view)
         life = await view.get(CheckLife, check_id) or CheckLife()
         now = life.standing(check, view.now)
         language = spoken(await language_of(story, view), policy)
@@ -177,7 +178,7 @@ class Feedback:
             standing=told_of(now, life, check, policy, language),
             usable=usable,
             code_url=self._links.code(check_id, language, check.valid_until),
-            reachable=policy.notify.reaches(contact_of(story, key)),
+            reachable=policy.notify.reaches(contact),
             asks=check.delight is None,
             helped=answer.helped if answer else None,
             # What is still to do is promised with the complaint that goes on.

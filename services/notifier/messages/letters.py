@@ -126,7 +126,7 @@ class Letters:
         if story.contact is None:
             raise Rejected(Reason.CUSTOMER_ERASED if story.forgotten else Reason.NO_CONTACT)
         key = await self._keys.needed(story.customer_ref, view)
-        contact = contact_of(story, key)
+        contact = await contact_of(story, self._keys, view)
         policy, _ = await self._policies.at(message.site, view)
         address = address_of(contact, message, policy)
         message = in_language_of_site(message, policy)

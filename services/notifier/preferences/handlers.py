@@ -18,7 +18,7 @@ from shared.runtime.faults import Rejected
 from shared.runtime.http.auth import Kind, Principal
 from shared.runtime.http.pages import Addressee
 from shared.runtime.policies import Policies
-from shared.runtime.privacy.keys import KeyRing, Keys
+from shared.runtime.privacy.keys import Keys
 from shared.runtime.privacy.links import Tokens
 from shared.runtime.roster import employed
 
@@ -44,11 +44,21 @@ async def language_of(story: Story, view: View) -> Language:
     return (await wanted_by(story.customer_ref, view)).language or story.language
 
 
-def contact_of(story: Story, key: KeyRing) -> Contact:
-    """Where the customer can be reached, opened; empty where nothing is known."""
+async def contact_of(story: Story, keys: Keys, view: View) -> Contact:
+    """Where the customer can be reached, opened; empty where nothing is known, or not any more.
+
+    Raises Rejected(customer_erased), and Unavailable while the key has not come.
+    """
     if story.contact is None:
         return Contact()
-    return Contact.model_validate_json(key.open("contact", story.contact))
+    if story.touchpoint is None:
+        key = await keys.needed(story.customer_ref, view)
+        return Contact.model_validate_json(key.open("contact", story.contact))
+    # Of whoever was only asked it is sealed as words, and ends with them.
+    contact = await keys.open_words(
+        story.customer_ref, "contact", story.contact, story.received_at, view
+    )
+    return Contact.model_validate_json(contact) if contact is not None else Contact()
 
 
 class Wishes:
@@ -79,8 +89,7 @@ class Wishes:
         """What the page shows; raises Rejected(link_invalid, unknown_site)."""
         story, preferences = await self.opened(token, view)
         policy, _ = await self._policies.at(story.site, view)
-        key = await self._keys.of(story.customer_ref, view)
-        contact = contact_of(story, key) if key is not None else Contact()
+        contact = await contact_of(story, self._keys, view)
         notify = policy.notify
         channels = [one for one in notify.channels if notify.address(contact, one) is not None]
         return Shown(preferences.language or story.language, policy, preferences, channels)

@@ -106,7 +106,7 @@ class Story(Document):
     #: What the customer was asked last, and what was done last; the ids of Question and Resolution.
     question_id: str | None = None
     resolution_id: str | None = None
-    #: Where at the site it happened, sealed, and when it was received; None if it was not told.
+    #: Where at the site it happened, sealed, and when it was received, or a touchpoint was passed; None if it was not told.
     place: str | None = None
     received_at: datetime | None = None
     #: The outside body that it was referred to last, by its id in the policy.
@@ -292,6 +292,7 @@ def story_asked(_: Story | None, fact: TouchpointAsked) -> Story:
         language=fact.language,
         contact=fact.contact,
         reachable=True,
+        received_at=fact.passed_at,
         touchpoint=fact.touchpoint,
     )
 
