@@ -34,9 +34,9 @@ class Rejected(Exception):
 
 
 class Unavailable(Exception):
-    """Something this input needs is not there now; the input itself may be fine."""
+    """Something this input needs is not there now; the input itself may be fine. HTTP says whole seconds, rounded up."""
 
-    def __init__(self, reason: Reason, *, retry_after_s: int = 1) -> None:
+    def __init__(self, reason: Reason, *, retry_after_s: float = 1) -> None:
         super().__init__(reason.value)
         self.reason = reason
         self.retry_after_s = retry_after_s

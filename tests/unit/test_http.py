@@ -14,6 +14,7 @@ from shared.contracts.complaints import ComplaintRepeated
 from shared.contracts.intake import TEXT_MAX
 from shared.contracts.reasons import Reason
 from shared.runtime.engine.store import Versioned
+from shared.runtime.faults import Unavailable
 from shared.runtime.http.answers import Answer, shown_by
 from shared.runtime.http.auth import Kind, Principal
 from shared.runtime.http.face import BODY_BYTES_MAX
@@ -175,6 +176,16 @@ async def test_a_store_that_lost_its_state_answers_503_and_when_to_come_back(abo
     ready = await phone.get("/ready")
     assert (ready.status_code, ready.json()["store"]) == (503, False)
     assert (await phone.get("/live")).text == "live"
+
+
+async def test_a_wait_of_a_part_of_a_second_is_a_whole_one_over_http(aboard: Aboard, phone):
+    async def away(_: object) -> None:
+        raise Unavailable(Reason.STORE_UNAVAILABLE, retry_after_s=0.1)
+
+    aboard.stores["complaints"].commit = away
+    answer = await phone.post(PATH, json=BODY, headers={"Idempotency-Key": "k"})
+    is_problem(answer, 503, Reason.STORE_UNAVAILABLE)
+    assert answer.headers["retry-after"] == "1"
 
 
 async def test_a_defect_of_ours_is_a_problem_without_words(aboard: Aboard, phone, monkeypatch):

@@ -472,6 +472,21 @@ async def test_a_part_on_its_way_is_waited_for_and_after_an_hour_the_message_fai
     assert (last["type"], last["reason"]) == (MessageFailed.TYPE, reason)
 
 
+async def test_a_part_that_comes_a_moment_later_is_not_waited_for_a_whole_second(aboard: Aboard):
+    """The complaint and its key come on topics of their own: the waits double, and stay at a second."""
+    await aboard.raise_complaint()
+    documents = aboard.stores["notifier"].kept.documents
+    for key in [key for key in documents if key.startswith("key:")]:
+        del documents[key]
+    waits: list[float] = []
+    for _ in range(8):
+        with pytest.raises(Unavailable) as missing:
+            await aboard.ring()
+        waits.append(round(missing.value.retry_after_s, 3))
+        aboard.later(seconds=waits[-1])
+    assert waits == [0.1, 0.1, 0.2, 0.4, 0.8, 1.0, 1.0, 1.0]
+
+
 async def test_a_cause_heard_of_again_queues_nothing_new(aboard: Aboard):
     await aboard.raise_complaint()
     triaged = [event for event in await aboard.events("complaints") if "triaged" in event["type"]]

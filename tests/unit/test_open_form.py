@@ -354,7 +354,7 @@ async def test_a_store_that_is_away_loses_no_words_and_makes_no_second_complaint
     commit = store.commit
 
     async def away(_: object) -> None:
-        raise Unavailable(Reason.STORE_UNAVAILABLE)
+        raise Unavailable(Reason.STORE_UNAVAILABLE, retry_after_s=0.1)
 
     store.commit = away
     answer = await sent(aboard, text="The soup was cold.", once=once_of(page))

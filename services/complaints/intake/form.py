@@ -9,6 +9,7 @@ import re
 import secrets
 from collections.abc import Sequence
 from datetime import datetime
+from math import ceil
 from typing import Annotated
 
 from fastapi import Path, Query, Request, Response
@@ -158,7 +159,7 @@ def routes(face: Face, door: Door, page: FormPage) -> Routes:
             return refused(opened, form, rejected)
         except Unavailable as away:
             fault = Fault(say(opened.language, "form.fault.away"), "text")
-            return shown(opened, form, [fault], away.reason.status, away.retry_after_s)
+            return shown(opened, form, [fault], away.reason.status, ceil(away.retry_after_s))
         if isinstance(written.fact, PraiseReceived | PraiseRepeated):
             # No page to lead to: nothing is kept of praise that anybody could follow.
             return HTMLResponse(

@@ -62,6 +62,9 @@ from shared.runtime.privacy.keys import CustomerKey
 
 #: Missing parts of a letter that come on other topics than its cause and may come after it.
 PARTS = (Reason.STORY_NOT_YET_KNOWN, Reason.KEY_NOT_YET_KNOWN, Reason.UNKNOWN_SITE)
+#: The first and the longest wait for a part: it comes within a moment as a rule, and it is asked for seven times in the
+#: first three seconds.
+ASKED_FIRST_S, ASKED_LAST_S = 0.1, 1.0
 
 
 class Sending:
@@ -101,7 +104,8 @@ class Sending:
                 raise
             if view.now - message.told_at > PARTS_COME_WITHIN:
                 raise Rejected(missing.reason) from None
-            raise Unavailable(missing.reason) from None
+            waited_s = (view.now - message.told_at).total_seconds()
+            raise Unavailable(missing.reason, retry_after_s=again_after_s(waited_s)) from None
 
     async def take(self, message_id: str, letter: Letter, view: View) -> Decision:
         """Take a message in hand, unless another process has or its fate is known; failed at a bound.
@@ -337,6 +341,11 @@ class Sending:
             address_ref=self._address_ref(recipient, day),
             sender_ref=story.sender_ref if story else None,
         )
+
+
+def again_after_s(waited_s: float) -> float:
+    """How long to wait for a part once more, in seconds: as long as it was waited for, so that the waits double."""
+    return min(max(waited_s, ASKED_FIRST_S), ASKED_LAST_S)
 
 
 async def known(message_id: str, view: View) -> Message:

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from hashlib import sha256
+from math import ceil
 from typing import Any
 
 from fastapi import FastAPI, Response
@@ -337,7 +338,7 @@ async def _rejected(request: HttpRequest, error: Exception) -> Response:
 
 async def _unavailable(request: HttpRequest, error: Exception) -> Response:
     assert isinstance(error, Unavailable)
-    retry = {"Retry-After": str(error.retry_after_s)}
+    retry = {"Retry-After": str(ceil(error.retry_after_s))}
     return refused(request, error.reason, headers=retry)
 
 
