@@ -67,14 +67,18 @@ SAFETY = "safety"
 #: Letters that an answer by mail is not taken to: the one goes where the customer is not written to any more, the
 #: other asks for a code on a page.
 UNANSWERED = frozenset({Occasion.CONTACT_CHANGED, Occasion.CONFIRMATION})
-#: Complaints that are over: nobody is told of an incident for them any more.
-OVER = frozenset(
-    {State.CONFIRMED, State.CLOSED_NO_RESPONSE, State.WITHDRAWN, State.NOT_A_COMPLAINT}
-)
 #: Complaints that are closed: one that an outside body looks at is closed with us.
-CLOSED = OVER | {State.REFERRED_EXTERNAL}
+CLOSED = frozenset(
+    {
+        State.CONFIRMED,
+        State.CLOSED_NO_RESPONSE,
+        State.WITHDRAWN,
+        State.NOT_A_COMPLAINT,
+        State.REFERRED_EXTERNAL,
+    }
+)
 #: Complaints of which nobody waits for what was promised: these, and those whose customer was told what was done.
-ANSWERED = OVER | {State.RESOLUTION_RECORDED}
+ANSWERED = CLOSED | {State.RESOLUTION_RECORDED}
 
 
 class Letters:
@@ -243,7 +247,8 @@ class Letters:
     ) -> dict[str, Says]:
         """The values of a letter about an incident.
 
-        Raises Rejected(no_longer_true) if it is over or has no words any more, or the customer's complaint is over.
+        Raises Rejected(no_longer_true) if it is over or has no words any more, or the customer's complaint is closed:
+        one that was merged is as the one that goes on for it.
         """
         incident = await view.get(SiteIncident, incident_of(message.about))
         if incident is None:
@@ -251,7 +256,8 @@ class Letters:
         prepared = policy.incidents.words if policy.incidents is not None else {}
         words = prepared.get(incident.reason)
         only_if(incident.closed_at is None and words is not None)
-        only_if(story.state not in OVER)
+        head = await view.get(Story, story.merged_into) if story.merged_into else None
+        only_if((head or story).state not in CLOSED)
         return {
             "words": in_language(words or {}, message.language),
             "about": about(incident.reason, message.language),
