@@ -4,7 +4,7 @@ owns      recovery.compensation.v1; accounts of authority and budgets, service c
 consumes  recovery.complaints.v1 (complaint: triaged, corrected, reopened, withdrawn, unfounded, merged, split, forgotten;
           matter: changed; safety: found; customer: erased),
           recovery.roster.v1 (employee: listed), recovery.vault.v1 (customer-key: created, rewrapped, destroyed),
-          recovery.policy.v1 (policy: published),
+          recovery.policy.v1 (policy: published), recovery.notifier.v1 (preferences: changed),
           recovery.deadletters.v1 (dead-letter: replayed, discarded)
 emits     recovery.compensation.v1 (check: issued, refused, explained, unexplained, praised, voided,
           expired, suspended, resumed; redemption: reserved, captured, cancelled, rolledback;

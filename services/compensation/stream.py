@@ -1,4 +1,4 @@
-"""The Kafka face of compensation: complaints, keys, the roster, the policy."""
+"""The Kafka face of compensation: complaints, keys, the roster, the policy, the language that customers choose."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from shared.contracts.complaints import (
     MatterChanged,
     SafetyFound,
 )
+from shared.contracts.notifier import PreferencesChanged
 from shared.contracts.policy import PolicyPublished
 from shared.runtime.engine.deadletters import DEAD_LETTERS_INBOX
 from shared.runtime.kafka.inbox import Handler, Inbox, deciding
@@ -53,4 +54,5 @@ def inboxes(incidents: Incidents, usage: Usage) -> Sequence[Inbox]:
                 Handler(CustomerErased),
             ],
         ),
+        Inbox(PreferencesChanged.TOPIC, [Handler(PreferencesChanged)]),
     )

@@ -309,7 +309,7 @@ _ROWS: tuple[Row, ...] = (
     Row(MessageSaid, NOTIFIER, (COMPLAINTS,)),
     Row(MessageDelivered, NOTIFIER),
     Row(MessageBounced, NOTIFIER),
-    Row(PreferencesChanged, NOTIFIER, (COMPLAINTS,)),
+    Row(PreferencesChanged, NOTIFIER, (COMPLAINTS, COMPENSATION)),
     Row(SafetyRouted, NOTIFIER),
     Row(SafetySeen, NOTIFIER),
     Row(SafetyRetold, NOTIFIER),

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from base64 import urlsafe_b64encode
 from collections import Counter
+from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -536,9 +538,9 @@ async def test_a_stretch_that_was_taken_back_is_not_praised(aboard: Aboard):
 # ---- the customer chooses ------------------------------------------------------------------------
 
 
-async def offered(aboard: Aboard) -> dict:
-    complaint = await aboard.raise_complaint()
-    wish = {"complaint_id": complaint, "items": ["dinner-for-two", "cinema"], "reason": "food"}
+async def offered(aboard: Aboard, other: str = "cinema", **more: Any) -> dict:
+    complaint = await aboard.raise_complaint(**more)
+    wish = {"complaint_id": complaint, "items": ["dinner-for-two", other], "reason": "food"}
     made = await aboard.post("offers", "o", wish)
     assert made.status_code == 201, made.text
     return made.json()
@@ -703,6 +705,29 @@ async def test_what_cannot_be_chosen_any_more_is_not_shown(aboard: Aboard):
         assert page.status_code == 200
         assert ("Dinner for two" in page.text) is ("dinner-for-two" not in gone)
         assert "Cinema" not in page.text
+
+
+async def test_whoever_left_does_not_choose_what_is_of_use_during_the_stay_alone(aboard: Aboard):
+    """An employee may still give it to them, and then it has its whole time."""
+    leaves = aboard.clock() + timedelta(hours=2)
+    offer = await offered(aboard, "taxfree-card/20000", stay_ends_at=leaves)
+    path = urlsplit(offer["link"]).path
+    async with aboard.http("compensation", "") as customer:
+        before = await customer.get(path)
+        aboard.later(hours=2)
+        after = await customer.get(path)
+        late = await customer.post(path, json={"item": "dinner-for-two"})
+        assert (await customer.post(path, json={"item": "taxfree-card/20000"})).status_code == 200
+    assert ["Dinner for two" in page.text for page in (before, after)] == [True, False]
+    assert "taxfree-card/20000" in after.text
+    assert (late.status_code, late.json()["type"]) == (409, Reason.OFFER_CLOSED)
+
+
+async def test_an_employee_chooses_for_whoever_left(aboard: Aboard):
+    offer = await offered(aboard, stay_ends_at=aboard.clock() + timedelta(hours=2))
+    aboard.later(hours=2)
+    path = f"offers/{offer['offer_id']}/choice"
+    assert (await aboard.post(path, "c", {"item": "dinner-for-two"})).status_code == 201
 
 
 async def test_the_same_choice_is_the_same_also_when_its_answer_was_forgotten(aboard: Aboard):

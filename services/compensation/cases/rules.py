@@ -82,6 +82,10 @@ class Case(Document):
         """The customer it counts for in an incident."""
         return self.counts_for or self.customer_ref
 
+    def left_by(self, now: datetime) -> bool:
+        """Whether the customer has left; not if it is not known when they leave."""
+        return self.stay_ends_at is not None and self.stay_ends_at <= now
+
 
 class History(Document):
     """A customer's latest checks and offers, newest first; shown as plain facts, never scored."""

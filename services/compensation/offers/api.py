@@ -19,7 +19,7 @@ from services.compensation.checks.api import (
     Reachable,
 )
 from services.compensation.checks.rules import Check
-from services.compensation.offers.handlers import Choose, MakeOffer, Offers
+from services.compensation.offers.handlers import Choose, MakeOffer, Offers, language_of
 from services.compensation.offers.page import Page
 from services.compensation.offers.rules import Offer
 from services.compensation.titles import LAW, LawText, Regime, TitledOption, titled
@@ -222,9 +222,10 @@ def _for_customers(to: Routes, face: Face, handlers: Offers, links: Tokens, page
         """The offer of a link; also notes the customer, for a refusal's page."""
         offer_id = links.told(token).get("offer")
         if offer_id is not None:
-            made = await face.view().get(Offer, offer_id)
+            view = face.view()
+            made = await view.get(Offer, offer_id)
             if made is not None:
-                request.state.addressee = Addressee(made.language, made.site)
+                request.state.addressee = Addressee(await language_of(made, view), made.site)
         return links.read(token)["offer"]
 
     async def offer_shown(offer_id: str, token: str, status: int = 200) -> Response:

@@ -21,7 +21,7 @@ from services.compensation.checks.handlers import (
 )
 from services.compensation.checks.rules import Check, CheckRequest, issued, refuse
 from services.compensation.offers.page import Choice, Chosen, Shown
-from services.compensation.offers.rules import Offer, charged, chosen, lapse, offer
+from services.compensation.offers.rules import ChosenLanguage, Offer, charged, chosen, lapse, offer
 from services.compensation.staff.handlers import fallback_for
 from services.compensation.staff_context import ContextLoader
 from shared.contracts.compensation import OFFERED_MAX, Option, Safety
@@ -33,6 +33,7 @@ from shared.kernel import Decision
 from shared.runtime.engine.view import View
 from shared.runtime.faults import Rejected
 from shared.runtime.http.auth import Principal
+from shared.runtime.policies import PolicyHead
 from shared.runtime.words import (
     AS_MONEY,
     about,
@@ -40,6 +41,7 @@ from shared.runtime.words import (
     format_time,
     format_worth,
     say,
+    spoken,
     standing,
     title_of,
 )
@@ -198,9 +200,12 @@ class Offers:
         if option is None:
             raise Rejected(Reason.AMOUNT_NOT_OFFERED, where=("/item",))
         policy = await self._context.policies.of(made.site, made.policy_version, view)
-        if item.partition("/")[0] not in policy.checks:
-            raise Rejected(Reason.OFFER_CLOSED)
+        listed = policy.checks.get(item.partition("/")[0])
         case = await view.get(Case, made.complaint_id)
+        left = case is not None and case.left_by(view.now)
+        # An employee may give it to who left, and then it has its whole time.
+        if listed is None or (site is None and left and listed.during_stay):
+            raise Rejected(Reason.OFFER_CLOSED)
         check_id = "ck-" + offer_id.removeprefix("of-")
         key = await self._context.key(made.customer_ref, view)
         request = CheckRequest(
@@ -237,21 +242,31 @@ class Offers:
     async def shown(self, offer_id: str, view: View) -> Shown:
         """An offer as its customer sees it; raises as `linked`, and Unavailable."""
         made = await self.linked(offer_id, view)
+        await view.prefetch(
+            [
+                PolicyHead.key(made.site),
+                Case.key(made.complaint_id),
+                ChosenLanguage.key(made.customer_ref),
+            ]
+        )
         now, _ = await self._context.policies.at(made.site, view)
         then = await self._context.policies.of(made.site, made.policy_version, view)
-        choices = tuple(_choices(made, then, now)) if made.open_at(view.now) else ()
+        language = spoken(await language_of(made, view), now)
+        case = await view.get(Case, made.complaint_id)
+        left = case is not None and case.left_by(view.now)
+        choices = tuple(_choices(made, then, now, language, left=left))
         check = await view.get(Check, made.check_id) if made.check_id is not None else None
         chosen = None
         if made.check_id is not None and check is not None:
-            chosen = self._seen(made.check_id, check, made.language, (then, now), view.now)
+            chosen = self._seen(made.check_id, check, language, (then, now), view.now)
         return Shown(
-            language=made.language,
+            language=language,
             site_name=now.site_name,
-            about=about(made.reason, made.language),
+            about=about(made.reason, language),
             reference=reference_of(made.complaint_id),
             information=made.information or "",
-            choose_by=format_time(made.expires_at, now.timezone, made.language),
-            choices=choices,
+            choose_by=format_time(made.expires_at, now.timezone, language),
+            choices=choices if made.open_at(view.now) else (),
             chosen=chosen,
         )
 
@@ -321,16 +336,27 @@ class Offers:
         return lapse(made, offer_id, view.now) if made else Decision()
 
 
-def _choices(made: Offer, then: Policy, now: Policy) -> Iterator[Choice]:
-    """The options that can still be given: after a rebuild the policy may lack one."""
+async def language_of(made: Offer, view: View) -> Language:
+    """The language that the customer of an offer chose, else the offer's own; raises Unavailable."""
+    chosen = await view.get(ChosenLanguage, made.customer_ref)
+    return (chosen.language if chosen is not None else None) or made.language
+
+
+def _choices(
+    made: Offer, then: Policy, now: Policy, language: Language, *, left: bool
+) -> Iterator[Choice]:
+    """The options that can still be given: after a rebuild the policy may lack one.
+
+    Once the customer has `left`, none that is of use during the stay alone.
+    """
     for option in made.options:
         item = then.checks.get(option.item.partition("/")[0])
-        if item is not None:
+        if item is not None and not (left and item.during_stay):
             yield Choice(
                 item=option.item,
-                title=title_of(option.item, (then,), made.language),
-                worth=worth_of(option, made.language),
-                where=_where(item, now, made.language),
+                title=title_of(option.item, (then,), language),
+                worth=worth_of(option, language),
+                where=_where(item, now, language),
             )
 
 

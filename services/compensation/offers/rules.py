@@ -16,7 +16,8 @@ from services.compensation.authority.rules import (
 )
 from services.compensation.checks.rules import CheckRequest, safety_noted
 from shared.contracts.compensation import OfferChosen, OfferLapsed, OfferMade, Option
-from shared.contracts.complaints import Category, Language, Severity
+from shared.contracts.complaints import Category, CustomerErased, Language, Severity
+from shared.contracts.notifier import PreferencesChanged
 from shared.contracts.policy import Policy
 from shared.kernel import Decision, Document, Fold, Posting, Slice, Timer
 
@@ -53,6 +54,16 @@ class Offer(Document):
     def open_at(self, now: datetime) -> bool:
         """Whether the customer may choose."""
         return self.check_id is None and not self.lapsed and now < self.expires_at
+
+
+class ChosenLanguage(Document):
+    """The language that a customer chose for what is written to them; None if they chose none, or were erased."""
+
+    KIND: ClassVar[str] = "chosen-language"
+
+    language: Language | None = None
+    #: What they chose before may be heard of later; afterwards nobody chooses for them.
+    erased: bool = False
 
 
 def offer(
@@ -138,6 +149,13 @@ def made(_: Offer | None, fact: OfferMade) -> Offer:
     return Offer.model_validate(fact.model_dump(include=set(Offer.model_fields)))
 
 
+def language_chosen(known: ChosenLanguage | None, fact: PreferencesChanged) -> ChosenLanguage:
+    """The language that they chose last; none of a customer who was erased."""
+    if known is not None and known.erased:
+        return known
+    return ChosenLanguage(language=fact.language)
+
+
 def held(fact: OfferMade) -> Sequence[Posting]:
     """Postings of what an offer holds.
 
@@ -174,6 +192,16 @@ SLICE = Slice(
                 Offer,
                 lambda fact: fact.offer_id,
                 lambda offer, _: offer.model_copy(update={"lapsed": True}),
+            ),
+        ),
+        PreferencesChanged: (
+            Fold(ChosenLanguage, lambda fact: fact.customer_ref, language_chosen),
+        ),
+        CustomerErased: (
+            Fold(
+                ChosenLanguage,
+                lambda fact: fact.customer_ref,
+                lambda _, __: ChosenLanguage(erased=True),
             ),
         ),
     },

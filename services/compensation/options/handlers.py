@@ -98,7 +98,7 @@ class Options:
                 case.language,
                 earlier_items=earlier_items(earlier),
                 segment=case.segment,
-                left=case.stay_ends_at is not None and case.stay_ends_at <= view.now,
+                left=case.left_by(view.now),
             ),
             limits=headroom.limits,
             left=left_of(headroom.limits, headroom.balances),
