@@ -304,6 +304,62 @@ async def test_a_complaint_that_is_one_again_is_given_to(crowd: Aboard):
     assert sorted(await given_in(crowd)) == sorted(names)
 
 
+async def test_what_is_found_to_be_no_complaint_does_not_count_towards_an_incident(crowd: Aboard):
+    first, second = await complaints(crowd, 2)
+    await do(crowd, first, "unfounded")
+    await do(crowd, second, "withdraw")
+    await complaints(crowd, 1, 2)
+    assert (await crowd.get("incidents")).json()["incidents"] == []
+    await complaints(crowd, 1, 3)
+    assert (await the_incident(crowd))["affected"] == 3
+
+
+async def test_an_incident_said_by_hand_leaves_out_what_is_no_complaint(crowd: Aboard):
+    first, _ = await complaints(crowd, 2)
+    await do(crowd, first, "unfounded")
+    await crowd.carry()
+    assert (await crowd.post("incidents", "o", {"reason": "food"})).status_code == 201
+    assert (await the_incident(crowd))["affected"] == 1
+
+
+@pytest.mark.parametrize("what", ["withdraw", "unfounded"])
+@pytest.mark.parametrize("ends", ["before the incident", "before the giving"])
+async def test_whose_latest_complaint_ended_is_given_to_for_one_that_goes_on(
+    crowd: Aboard, what: str, ends: str
+):
+    """Once, and not for one of long before, which was about something else."""
+    old = await crowd.raise_complaint(0, customer="guest-0")
+    crowd.later(minutes=31)
+    kept, ended = [await crowd.raise_complaint(1 + n, customer="guest-0") for n in range(2)]
+    if ends == "before the incident":
+        await do(crowd, ended, what)
+    others = await complaints(crowd, 2, 3)
+    if ends == "before the giving":
+        await do(crowd, ended, what)
+    await crowd.carry()
+    path = f"incidents/{(await the_incident(crowd))['incident_id']}"
+    answer = (await crowd.post(f"{path}/give", "g")).json()
+    left_out = answer["left_out_unfounded"] + answer["left_out_withdrawn"]
+    assert (answer["affected"], left_out) == (3, 0)
+    await crowd.ring("compensation")
+    assert sorted(await given_in(crowd)) == sorted([kept, *others])
+    assert old not in await given_in(crowd)
+
+
+async def test_whose_only_other_complaint_is_of_long_before_gets_nothing(crowd: Aboard):
+    await crowd.raise_complaint(0, customer="guest-0")
+    crowd.later(minutes=31)
+    ended = await crowd.raise_complaint(1, customer="guest-0")
+    others = await complaints(crowd, 2, 2)
+    await do(crowd, ended, "withdraw")
+    await crowd.carry()
+    path = f"incidents/{(await the_incident(crowd))['incident_id']}"
+    answer = (await crowd.post(f"{path}/give", "g")).json()
+    assert (answer["affected"], answer["left_out_withdrawn"]) == (2, 1)
+    await crowd.ring("compensation")
+    assert sorted(await given_in(crowd)) == sorted(others)
+
+
 async def test_what_the_budget_does_not_hold_is_counted_and_not_given(tmp_path):
     aboard = await Aboard(tmp_path, small_incidents(budget=500_00)).begin()
     await complaints(aboard, 3)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -40,6 +40,7 @@ from services.compensation.incidents.rules import (
     left_out,
     open_in,
     open_incident,
+    others_since,
     recent_id,
 )
 from services.compensation.staff.handlers import fallback_for
@@ -55,6 +56,7 @@ from shared.contracts.compensation import (
 )
 from shared.contracts.complaints import Category, ComplaintTriaged
 from shared.contracts.event import Event, fingerprint
+from shared.contracts.lifecycle import State
 from shared.contracts.policy import Policy
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision, Fact
@@ -148,6 +150,9 @@ class Incidents:
         if recent is not None and recent.incident_id is not None:
             return Decision.of(opened, *await self._joins(recent.incident_id, opened, view))
         together = complaints_of_incident(policy, opened, recent)
+        if together:  # read only where it may matter
+            ended = await _ended(recent, view)
+            together = complaints_of_incident(policy, opened, recent, ended)
         if not together:
             return Decision.of(opened)
         name = "in-" + fingerprint("incident", *together.values())
@@ -190,7 +195,7 @@ class Incidents:
         if recent.incident_id is not None:
             raise Rejected(Reason.INCIDENT_OPEN)
         since = view.now - staff.policy.incidents.open_when.within
-        affected = complaints_since(recent, since)
+        affected = complaints_since(recent, since, await _ended(recent, view))
         return Decision.of(
             open_incident(
                 staff.policy,
@@ -229,7 +234,7 @@ class Incidents:
         for first in range(incident.done - incident.done % PART, until, PART):
             part = await view.get(Affected, affected_id(incident_id, first)) or Affected()
             listed = part.complaint_ids[max(0, incident.done - first) :]
-            for one in await _standing(incident_id, listed, view):
+            for one in await self._standing(incident_id, incident, listed, view):
                 found += one.left_out(named)
                 named.add(one.check_id)
         return found
@@ -375,7 +380,8 @@ class Incidents:
         if incident.closed or incident.giving_by is None or incident.done >= incident.affected:
             return Decision()
         part = await view.get(Affected, affected_id(incident_id, incident.done)) or Affected()
-        next_ones = await _standing(incident_id, part.complaint_ids[incident.done % PART :], view)
+        listed = part.complaint_ids[incident.done % PART :]
+        next_ones = await self._standing(incident_id, incident, listed, view)
         policy, version = await self._context.policies.at(incident.site, view)
         windows = self._context.windows(policy, version, view)
         staff = StaffContext(policy, version, incident.giving_by, policy.authority_of(""), windows)
@@ -434,6 +440,24 @@ class Incidents:
         )
         return Decision(facts, ceilings)
 
+    async def _standing(
+        self, incident_id: str, incident: Incident, complaint_ids: Sequence[str], view: View
+    ) -> Sequence[Standing]:
+        """What these complaints stand for; in place of one that ended, another of its customer that goes on.
+
+        Raises Unavailable.
+        """
+        listed = await _listed(incident_id, complaint_ids, view)
+        if not any(one.ended for one in listed):
+            return listed
+        # Read apart from the decision, so that a complaint that comes meanwhile is no conflict.
+        apart = self._settler.view()
+        recent = await apart.get(Recent, recent_id(incident.site, incident.reason)) or Recent()
+        policy = await self._context.policies.of(incident.site, incident.policy_version, apart)
+        within = policy.incidents.open_when.within if policy.incidents else timedelta(0)
+        others = others_since(recent, incident.opened_at - within)
+        return [await _instead(one, others, apart) for one in listed]
+
     async def _of_site(
         self, incident_id: str, principal: Principal, view: View
     ) -> tuple[StaffContext, Incident]:
@@ -466,6 +490,11 @@ class Standing(NamedTuple):
     check_id: str
     has_check: bool
 
+    @property
+    def ended(self) -> bool:
+        """Whether nothing is owed for it."""
+        return self.case is not None and self.case.ended is not None
+
     def has(self, named: Collection[str]) -> bool:
         """Whether its customer has the group check, or gets it by one of those named."""
         return self.has_check or (self.case is not None and self.check_id in named)
@@ -477,9 +506,26 @@ class Standing(NamedTuple):
         return left_out(self.case.ended, merged=self.merged, has_check=self.has(named))
 
 
-async def _standing(
-    incident_id: str, complaint_ids: Sequence[str], view: View
-) -> Sequence[Standing]:
+async def _ended(recent: Recent | None, view: View) -> Mapping[str, State]:
+    """Of the latest complaints those that nothing is owed for, and how each ended; raises Unavailable."""
+    names = recent.complaint_ids if recent is not None else ()
+    await view.prefetch([Case.key(one) for one in names])
+    cases = [(one, await view.get(Case, one)) for one in names]
+    return {one: case.ended for one, case in cases if case is not None and case.ended is not None}
+
+
+async def _instead(one: Standing, others: Mapping[str, Sequence[str]], view: View) -> Standing:
+    """A complaint, or the latest of its customer's `others` that goes on if it ended; raises Unavailable."""
+    if one.case is None or not one.ended:
+        return one
+    for name in others.get(one.case.customer, ()):
+        case = await view.get(Case, name)
+        if case is not None and case.ended is None and case.merged_into is None:
+            return one._replace(complaint_id=name, case=case, merged=False)
+    return one
+
+
+async def _listed(incident_id: str, complaint_ids: Sequence[str], view: View) -> Sequence[Standing]:
     """These complaints, or those that they were merged into; raises Unavailable."""
     await view.prefetch([Case.key(one) for one in complaint_ids])
     known = [await view.get(Case, one) for one in complaint_ids]

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from typing import ClassVar, NamedTuple
 
 from services.compensation.authority.rules import Limit
@@ -161,10 +162,14 @@ def group_check_id(incident_id: str, customer: str) -> str:
 
 
 def complaints_of_incident(
-    policy: Policy, opened: CaseOpened, recent: Recent | None
+    policy: Policy,
+    opened: CaseOpened,
+    recent: Recent | None,
+    ended: Mapping[str, State] = MappingProxyType({}),
 ) -> Mapping[str, str]:
     """The customers who make an incident with this complaint, each with one; empty if they are too few.
 
+    `ended` are complaints that nothing is owed for, and how they ended: those found to be none do not count.
     Partitions arrive in any order, so the time span that counts is the one around this complaint that
     holds the most customers.
     """
@@ -173,11 +178,11 @@ def complaints_of_incident(
     rule, came = policy.incidents.open_when, opened.opened_at
     if rule.reasons and opened.reason not in rule.reasons:
         return {}
-    known = [one for one in (recent or Recent()).entries() if one[0] != opened.complaint_id]
+    known = [one for one in _counted(recent, ended) if one[0] != opened.complaint_id]
     entries = [*known, (opened.complaint_id, customer_of(opened), came)]
     together = max(
         (
-            _each_once(entries, begin, begin + rule.within)
+            _each_once(entries, ended, begin, begin + rule.within)
             for _, _, begin in entries
             if begin <= came < begin + rule.within
         ),
@@ -187,16 +192,41 @@ def complaints_of_incident(
     return dict(latest) if len(together) >= rule.count else {}
 
 
-def complaints_since(recent: Recent, since: datetime) -> Mapping[str, str]:
-    """The customers who complained after a moment, each by their latest complaint."""
-    return {customer: complaint for complaint, customer, at in recent.entries() if at > since}
+def complaints_since(
+    recent: Recent, since: datetime, ended: Mapping[str, State]
+) -> Mapping[str, str]:
+    """The customers who complained since a moment, each with one complaint; `ended` as in `complaints_of_incident`."""
+    return _each_once(_counted(recent, ended), ended, since)
+
+
+def others_since(recent: Recent, since: datetime) -> Mapping[str, Sequence[str]]:
+    """By customer, the complaints that count in an incident, the latest first."""
+    found: dict[str, list[str]] = {}
+    for complaint, customer, at in reversed(recent.entries()):
+        if at >= since:
+            found.setdefault(customer, []).append(complaint)
+    return found
+
+
+def _counted(recent: Recent | None, ended: Mapping[str, State]) -> list[tuple[str, str, datetime]]:
+    """Complaint, customer and moment of each but those found to be none."""
+    entries = (recent or Recent()).entries()
+    return [one for one in entries if ended.get(one[0]) is not State.NOT_A_COMPLAINT]
 
 
 def _each_once(
-    entries: Sequence[tuple[str, str, datetime]], begin: datetime, end: datetime
+    entries: Sequence[tuple[str, str, datetime]],
+    ended: Mapping[str, State],
+    begin: datetime,
+    end: datetime | None = None,
 ) -> dict[str, str]:
-    """The latest complaint of each customer in a time span."""
-    return {customer: complaint for complaint, customer, at in entries if begin <= at < end}
+    """The latest complaint of each customer in a time span; one that was taken back only if they have no other."""
+    within = [
+        (customer, complaint)
+        for complaint, customer, at in entries
+        if begin <= at and (end is None or at < end)
+    ]
+    return dict(sorted(within, key=lambda one: one[1] not in ended))
 
 
 def customer_of(fact: CaseOpened) -> str:
