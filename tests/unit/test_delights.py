@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
+from services.notifier.channels.text import fitted
 from services.notifier.preferences.rules import Preferences
 from shared.contracts.notifier import Occasion
 from shared.contracts.policy import Policy
@@ -13,6 +15,7 @@ from shared.contracts.reasons import Reason
 from tests.suites.services import SITE, Aboard, demo_policy
 from tests.unit.test_compensation_incidents import changed, publish
 from tests.unit.test_erasure import ask, document, erase
+from tests.unit.test_occasions import fates, settled
 
 KARI = {"name": "Kari Nordmann", "email": "kari@guest.example"}
 BIRTHDAY: dict[str, Any] = {"occasion": "birthday", "item": "cinema", "customer": "cabin-7112"}
@@ -265,6 +268,32 @@ async def test_a_check_that_ends_soon_is_remembered_without_a_case(tmp_path):
     letter = aboard.postbox.letters[-1]
     assert letter.subject.startswith("Still yours")
     assert "reference" not in letter.body
+
+
+async def test_a_text_of_what_waited_leads_to_the_check_that_was_given_to_delight(tmp_path):
+    """There is no case whose page it could open; the words are cut, and the link is whole."""
+    notify = {
+        **demo_policy().notify.model_dump(mode="json"),
+        **{"check_ends_before": "PT24H", "per_day": 1, "segments_max": 1},
+        **{"channels": ["sms"], "calling_code": "47", "sms_from": "Aurora"},
+    }
+    policy = changed(small_delight(budget=CINEMA * 3), notify=notify)
+    aboard = await Aboard(tmp_path, policy).begin()
+    wish = {**BIRTHDAY, "contact": {"phone": "+4791234567"}, "language": "en"}
+    first = (await aboard.post("delights", "k", wish)).json()
+    await settled(aboard)
+    aboard.later(days=2)
+    await aboard.post("delights", "l", wish)
+    await settled(aboard)
+    aboard.later(hours=20)
+    await settled(aboard)
+    digest = aboard.phone.letters[-1]
+    assert (await fates(aboard))[Occasion.DIGEST] == ["sent"]
+    assert (await fates(aboard))[Occasion.CHECK_EXPIRING] == ["sent", "queued"]
+    assert fitted(digest.short, digest.link, digest.segments_max).endswith(f" {digest.link}")
+    async with aboard.http("notifier", "") as customer:
+        page = await customer.get(urlsplit(digest.link).path)
+    assert (page.status_code, first["code"] in page.text) == (200, True)
 
 
 async def test_what_was_taken_back_before_its_letter_is_not_told(aboard: Aboard):

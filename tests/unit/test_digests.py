@@ -13,6 +13,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
+from services.notifier.channels.text import CUT, fitted, segments
 from services.notifier.digests.rules import (
     DIGEST_MESSAGES_MAX,
     Digest,
@@ -511,6 +512,14 @@ def test_a_digest_of_fifty_messages_is_read_on_a_phone_and_lacks_none_of_them(la
         assert " ".join(digest.text.split()).count(subject) >= DIGEST_MESSAGES_MAX // len(OCCASIONS)
     headings = sum(say(language, "letter.digest.more") in one for one in digest.text.split("\n\n"))
     assert headings == 1
+
+
+@pytest.mark.parametrize("language", Language)
+def test_of_a_long_digest_as_a_text_message_words_are_cut_and_the_link_is_whole(language: Language):
+    link = "https://a.example/m/" + "x" * 42
+    text = fitted(fifty(language).short, link, 2)
+    assert text.endswith(f"{CUT} {link}")
+    assert segments(text) == 2
 
 
 def test_what_no_link_shows_is_said_in_full_or_with_its_code():

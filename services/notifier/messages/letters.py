@@ -225,7 +225,7 @@ class Letters:
             case Occasion.TOUCHPOINT_ASKED:
                 return await self._question(message, story, policy, view)
             case Occasion.DIGEST:
-                return {"mine_url": self._mine(message.complaint_id, message.told_at)}
+                return await self._seen_whole(message, view)
             case _:
                 values = await self._course.values(message, story, policy, view)
                 link = self._mine(message.complaint_id, message.told_at)
@@ -233,6 +233,15 @@ class Letters:
                 if message.occasion is Occasion.THANKED and survey:
                     link = survey  # a text message has one link, and the case is settled
                 return {**values, "mine_url": link, "survey_url": survey}
+
+    async def _seen_whole(self, message: Message, view: View) -> dict[str, Says]:
+        """The link to the page of what a digest is about: of the case, or of the check that was given to delight."""
+        for _, one in await messages_for(message.complaint_id, view):
+            given = one.occasion is Occasion.CHECK_GIVEN
+            check = await view.get(GivenCheck, one.about) if given else None
+            if check is not None and check.delight is not None:  # there is no case to open
+                return {"feedback_url": self._links.feedback(one.about, check.valid_until)}
+        return {"mine_url": self._mine(message.complaint_id, message.told_at)}
 
     async def _survey(self, message: Message, story: Story, policy: Policy, view: View) -> str:
         """The link to the site's questions about a complaint that was closed; empty if it asks none, or they were answered."""
