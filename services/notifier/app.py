@@ -186,6 +186,7 @@ def build(
             SEEN: alarms.not_seen,
         },
         beside_stream=parts.mail_reading(returned, reports.take),
+        on_stop=providers.close,
     )
 
 

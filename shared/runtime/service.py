@@ -254,12 +254,15 @@ class App:
         on_scrape: Callable[[], Awaitable[None]] | None = None,
         beside_api: Mapping[str, Callable[[], Coroutine[Any, Any, None]]] | None = None,
         beside_stream: Mapping[str, Callable[[], Coroutine[Any, Any, None]]] | None = None,
+        on_stop: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         """`may_stream` is asked again and again until it says yes, before anything is consumed.
 
         `on_scrape` sets metrics whenever they are asked for. What runs `beside_api`, or `beside_stream` where this
-        process has streams, by name, does so until it is cancelled.
+        process has streams, by name, does so until it is cancelled. `on_stop` ends what is open to others, once nothing
+        uses it any more; it may take a second.
         """
+        self.on_stop = on_stop
         self.beside_api = beside_api or {}
         self.beside_stream = beside_stream or {}
         self.may_stream = may_stream
@@ -329,6 +332,8 @@ class App:
             for task in background:
                 task.cancel()
             await asyncio.gather(*background, return_exceptions=True)
+            if self.on_stop is not None:
+                await self.on_stop()
             await relay.release()
             await timers.release()
             await asyncio.gather(*serving)

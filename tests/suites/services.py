@@ -166,6 +166,9 @@ class Postbox:
             case failure:
                 raise failure
 
+    async def close(self) -> None:
+        """Nothing is open."""
+
 
 class AllRead:
     """`News` where nothing is under way, or where as much as it is told to still is."""

@@ -303,12 +303,19 @@ async def test_every_part_of_a_running_service_is_watched(app, store, monkeypatc
     # A look at a stream that never started makes Faust open the loop of a thread, and nobody closes it.
     monkeypatch.setattr(module.Stream, "watch", waits)
     app.on_timer = {"look": None}
+    closed: list[str] = []
+
+    async def on_stop() -> None:
+        closed.append("closed")
+
+    app.on_stop = on_stop
     async with background(app.run(stopping)) as running:
         await until(lambda: bool(ended))
+        assert closed == []
         stopping.set()
         async with asyncio.timeout(10):
             await running
-    assert ended == ["background"]
+    assert (ended, closed) == (["background"], ["closed"])
 
 
 async def test_a_topic_that_cannot_be_read_is_unknown_and_not_empty(app, monkeypatch):

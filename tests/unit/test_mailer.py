@@ -296,6 +296,35 @@ async def test_letters_that_come_one_after_the_other_go_in_one_conversation(monk
     assert len(server.bodies) == 6
 
 
+async def test_conversations_that_wait_for_a_letter_are_ended_with_a_goodbye_at_a_stop(monkeypatch):
+    """Else the server waits for each of them for minutes."""
+    monkeypatch.setattr(smtp, "KEPT_S", 60)
+    server = ScriptedMail()
+    async with serving_mail(server) as port:
+        channel = SmtpChannel(MailServer("127.0.0.1", port), Clock())
+        sent = await asyncio.gather(*(channel.send(letter()) for _ in range(3)))
+        assert (sent, server.heard.count("QUIT")) == ([Delivered()] * 3, 0)
+        await channel.close()
+        assert server.heard.count("QUIT") == len(server.talks) == 3
+        await channel.close()
+
+
+async def test_a_stop_does_not_wait_for_a_server_that_says_no_goodbye(monkeypatch):
+    async def never(_: object) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(smtp, "KEPT_S", 60)
+    monkeypatch.setattr(smtp, "GOODBYE_S", 0.05)
+    monkeypatch.setattr(smtp.Conversation, "quit", never)
+    server = ScriptedMail()
+    async with serving_mail(server) as port:
+        channel = SmtpChannel(MailServer("127.0.0.1", port), Clock())
+        assert await channel.send(letter()) == Delivered()
+        async with asyncio.timeout(5):
+            await channel.close()
+            await asyncio.gather(*server.talks)  # each ended, because we hung up
+
+
 async def test_a_conversation_ends_for_which_no_letter_comes():
     server = ScriptedMail()
     async with serving_mail(server) as port:

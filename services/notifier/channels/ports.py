@@ -60,3 +60,7 @@ class Channel(Protocol):
         The provider gets `message_id` as the id by which it recognises a repeat.
         """
         ...
+
+    async def close(self) -> None:
+        """End what is open towards the provider, when the service stops and no letter goes any more; bounded in time."""
+        ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -93,3 +94,7 @@ class Providers:
             log.warning("provider_works_again", provider=letter.provider)
         PROVIDER_OPEN.labels(letter.provider).set(opened)
         return outcome
+
+    async def close(self) -> None:
+        """End what is open towards all of them, see `Channel.close`."""
+        await asyncio.gather(*(one.close() for one in self._channels.values()))

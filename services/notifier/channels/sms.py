@@ -68,6 +68,9 @@ class SmsChannel:
             log.warning("sms_unknown", provider=self.name, error=type(error).__name__)
             return Unknown(said=type(error).__name__)
 
+    async def close(self) -> None:
+        """See Channel; nothing is open between messages."""
+
     async def _asked(self, sms: Sms) -> Outcome:
         ask = self._wire.asks(sms)
         timeout = aiohttp.ClientTimeout(sock_connect=CONNECT_TIMEOUT_S)

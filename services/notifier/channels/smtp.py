@@ -28,6 +28,8 @@ SMTP_TIMEOUT_S = 20
 KEPT_S = 2.0
 #: Letters of one conversation: many servers take a hundred.
 LETTERS_EACH_MAX = 50
+#: How long a stop waits for servers to say goodbye. They do at once, and a supervisor kills soon.
+GOODBYE_S = 1.0
 #: Timeout to look up this machine's own name, once, before a letter's own time begins.
 NAME_TIMEOUT_S = 5
 #: First digit of a permanent SMTP reply (RFC 5321, 4.2.1).
@@ -105,6 +107,8 @@ class Conversation(aiosmtplib.SMTP):
             async with asyncio.timeout(SMTP_TIMEOUT_S):
                 await self.quit()
         except (aiosmtplib.SMTPException, OSError):
+            pass  # it has every letter that it took
+        finally:
             self.close()
 
 
@@ -161,6 +165,17 @@ class SmtpChannel:
         finally:
             self._keep(talk)
         return Delivered()
+
+    async def close(self) -> None:
+        """See Channel: say goodbye in every conversation; waits for the servers', up to `GOODBYE_S`."""
+        while self._kept:
+            talk, ends = self._kept.popitem()
+            ends.cancel()
+            self._end(talk)
+        if self._leaving:
+            _, late = await asyncio.wait(self._leaving, timeout=GOODBYE_S)
+            for leaving in late:
+                leaving.cancel()
 
     async def _talk(self) -> Conversation:
         """A conversation that waits for a letter, or a new one."""
