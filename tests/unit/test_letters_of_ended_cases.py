@@ -178,6 +178,13 @@ async def test_whoever_was_forgotten_gets_no_letter(case: Case):
     assert {await case.why_not(occasion) for occasion in GOES} == {Reason.CUSTOMER_ERASED}
 
 
+async def test_an_offer_that_is_over_is_not_told(case: Case):
+    """A letter may wait for a provider that is away, and for the quiet hours."""
+    assert await case.why_not(Occasion.CHECK_OFFERED) is None
+    case.aboard.later(days=1)
+    assert await case.why_not(Occasion.CHECK_OFFERED) is Reason.NO_LONGER_TRUE
+
+
 @pytest.mark.parametrize("state", sorted(ENDED))
 async def test_no_incident_is_told_where_the_complaint_that_goes_on_for_it_ended(
     case: Case, state: State

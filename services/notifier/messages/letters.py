@@ -447,10 +447,11 @@ class Letters:
         }
 
     async def _choice(self, message: Message, policy: Policy, view: View) -> dict[str, Says]:
-        """The values of a letter about an offer: choices, link, and until when."""
+        """The values of a letter about an offer: choices, link, and until when; raises Rejected(no_longer_true) after that."""
         offer, language = await view.get(Offered, message.about), message.language
         if offer is None:
             raise Unavailable(Reason.STORY_NOT_YET_KNOWN)
+        only_if(view.now < offer.expires_at)
         then = await self._policies.of(policy.site, offer.policy_version, view)
         choices = []
         for option in offer.choices():
