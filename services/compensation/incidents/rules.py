@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from types import MappingProxyType
 from typing import ClassVar, NamedTuple
 
 from services.compensation.authority.rules import Limit
@@ -165,7 +164,7 @@ def complaints_of_incident(
     policy: Policy,
     opened: CaseOpened,
     recent: Recent | None,
-    ended: Mapping[str, State] = MappingProxyType({}),
+    ended: Mapping[str, State] = {},
 ) -> Mapping[str, str]:
     """The customers who make an incident with this complaint, each with one; empty if they are too few.
 

@@ -28,7 +28,7 @@ SMTP_TIMEOUT_S = 20
 KEPT_S = 2.0
 #: Letters of one conversation: many servers take a hundred.
 LETTERS_EACH_MAX = 50
-#: How long a stop waits for servers to say goodbye. They do at once, and a supervisor kills soon.
+#: How long a stop waits for servers to say goodbye. They do at once, as a rule, and a stop is short.
 GOODBYE_S = 1.0
 #: Timeout to look up this machine's own name, once, before a letter's own time begins.
 NAME_TIMEOUT_S = 5
