@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from services.compensation.offers import rules as offers
 from services.complaints.customer.rules import ChosenLanguage, chosen, unchosen
 from services.notifier.channels.mime import written
 from services.notifier.messages.rules import next_channel
@@ -129,10 +130,13 @@ async def test_a_language_that_was_chosen_is_forgotten_with_the_customer(aboard:
     await aboard.carry()
     customer = await ref_of(aboard, name)
     key = ChosenLanguage.key(customer)
-    assert document(aboard, "complaints", key)["language"] == Language.DA
+    for service in ("complaints", "compensation"):
+        assert document(aboard, service, key)["language"] == Language.DA
     assert '<html lang="da">' in (await ask(aboard, f"{customer}/export.html")).text
     await erase(aboard, customer)
-    assert document(aboard, "complaints", key) == {"erased": True}
+    await aboard.carry()
+    for service in ("complaints", "compensation"):
+        assert document(aboard, service, key) == {"erased": True}
     late = PreferencesChanged(
         customer_ref=customer, site="s", tells=Tells.EVERYTHING, language=Language.DA,
         changed_at=START,
@@ -140,6 +144,8 @@ async def test_a_language_that_was_chosen_is_forgotten_with_the_customer(aboard:
     erased = CustomerErased(customer_ref=customer, site="s", asked_by="operator", erased_at=START)
     for first in (None, ChosenLanguage(language=Language.SV)):
         assert chosen(unchosen(first, erased), late) == ChosenLanguage(erased=True)
+    gone = offers.ChosenLanguage(erased=True)
+    assert offers.language_chosen(gone, late) == gone
 
 
 async def test_what_is_chosen_is_shown_and_a_browser_comes_back_to_the_page(aboard: Aboard):
