@@ -12,6 +12,6 @@ emits     recovery.compensation.v1 (check: issued, refused, explained, unexplain
           incident: opened, joined, giving, given, closed; window: opened, closed;
           authority: opened, counted; shift: started, ended; policy: tried;
           compensation-replay: taken); as second writer
-          recovery.roster.v1 (employee: listed) and recovery.vault.v1 (customer-key: created)
+          recovery.roster.v1 (employee: listed), recovery.policy.v1 (policy: published) and recovery.vault.v1 (customer-key: created)
 never     asks anybody's permission; sends anything to a customer; knows what a complaint says
 """

@@ -23,6 +23,8 @@ from services.compensation.offers.handlers import Offers
 from services.compensation.offers.page import Page
 from services.compensation.options import api as options_api
 from services.compensation.options.handlers import Options
+from services.compensation.policy import api as policy_api
+from services.compensation.policy.handlers import SitePolicy
 from services.compensation.redemptions import api as redemptions_api
 from services.compensation.redemptions import rules as redemptions_rules
 from services.compensation.redemptions.handlers import Redemptions
@@ -73,6 +75,7 @@ DOMAIN = Domain.of(
         checks_api.PraisedCheck,
         offers_api.OfferedChecks,
         incidents_api.OpenedIncident,
+        policy_api.ShownPolicy,
     ),
 )
 
@@ -122,6 +125,7 @@ def build(
         ),
         redemptions_api.routes(face, redemptions),
         incidents_api.routes(face, incidents),
+        policy_api.routes(face, SitePolicy(context)),
         whatif_api.routes(face, whatif),
     )
     api.add_middleware(Compressed, minimum_size=GZIP_FROM_BYTES)

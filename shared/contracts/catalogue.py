@@ -331,7 +331,7 @@ _ROWS: tuple[Row, ...] = (
     Row(CustomerKeyRewrapped, COMPLAINTS, (COMPENSATION, NOTIFIER)),
     # A restored backup says it of keys that were destroyed since, which complaints must hear as well.
     Row(CustomerKeyDestroyed, COMPLAINTS, WITH_CUSTOMERS, also_from=(OPERATOR,)),
-    Row(PolicyPublished, OPERATOR, WITH_CUSTOMERS),
+    Row(PolicyPublished, OPERATOR, WITH_CUSTOMERS, also_from=(COMPENSATION,)),
     Row(EmployeeListed, OPERATOR, WITH_CUSTOMERS, also_from=(COMPENSATION,)),
     Row(DeadLetterOpened, OPERATOR),
     Row(DeadLetterReplayed, OPERATOR, WITH_CUSTOMERS),

@@ -18,12 +18,14 @@ from zoneinfo import ZoneInfo
 
 from pydantic import (
     AfterValidator,
+    AwareDatetime,
     BaseModel,
     ConfigDict,
     Field,
     PlainSerializer,
     StringConstraints,
     ValidationError,
+    WithJsonSchema,
     model_validator,
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
@@ -37,7 +39,7 @@ from shared.contracts.complaints import (
     Severity,
     Subcategory,
 )
-from shared.contracts.data import Data
+from shared.contracts.data import About, Data
 from shared.contracts.event import AmountMinor, Currency, Id, SiteId
 from shared.contracts.hours import Weekday, after, between, zone_of
 from shared.contracts.intake import E164, Contact, MessageChannel, Spoken
@@ -57,7 +59,12 @@ ItemId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$
 #: Questions of a survey: more are answered by few.
 SURVEY_MAX = 3
 #: A time like "06:00" in the policy's time zone.
-LocalTime = Annotated[time, PlainSerializer(lambda t: t.strftime("%H:%M:%S"), return_type=str)]
+LocalTime = Annotated[
+    time,
+    PlainSerializer(lambda t: t.strftime("%H:%M:%S"), return_type=str),
+    # As it is read, so that documents have one schema of what is read and written.
+    WithJsonSchema({"type": "string", "format": "time"}, mode="serialization"),
+]
 Title = Annotated[str, StringConstraints(min_length=1, max_length=120)]
 Names = Annotated[dict[Language, Title], Field(min_length=1, max_length=16)]
 #: Some sentences, as somebody reads them before they speak.
@@ -1235,6 +1242,14 @@ class PolicyPublished(Fact):
         description="Number of the version, counted up per site from 1."
     )
     policy: Annotated[Policy, Data.INTERNAL] = Field(description="The whole policy.")
+    by: Annotated[Id | None, Data.PERSONAL, About.EMPLOYEE] = Field(
+        None,
+        description="Who published it, by the subject of their token; absent where an operator's command did.",
+    )
+    published_at: Annotated[AwareDatetime | None, Data.INTERNAL] = Field(
+        None,
+        description="From when it holds; the newest counts, in whatever order they are read. Absent in versions from before it was recorded, which are older than all others.",
+    )
 
     def key(self) -> str:
         """The site; compaction keeps the latest."""

@@ -124,6 +124,7 @@ class Reason(StrEnum):
     DEAD_LETTER_UNREADABLE = "dead_letter_unreadable", 422, "A dead letter cannot be opened: it was sealed under another master key, or changed."
     HANDLER_FAILED = "handler_failed", 500, "A defect of ours; the message is kept and an alarm was raised."
     TOO_MANY_RUNS = "too_many_runs", 429, "Drafts of the policy were tried as often as one site may on one day."
+    TOO_MANY_VERSIONS = "too_many_versions", 429, "The policy of the site was published as often as it may be in 24 hours."
     HISTORY_TOO_LONG = "history_too_long", 422, "More facts lie in this time than one run reads; a shorter time may fit."
     TOO_MANY_CODES = "too_many_codes", 429, "One-time codes were asked for as often as one complaint may in a day."
     TOO_MANY_WORDS = "too_many_words", 429, "The customer added as much by their link as one complaint takes in a day."

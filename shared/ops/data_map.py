@@ -84,9 +84,8 @@ def works_council(notice: str) -> str:
             notice,
             "# What Service Check records of employees",
             "",
-            "For works councils and data protection officers; made from the tags in `shared/contracts`.",
-            "",
-            "An employee appears by the pseudonymous id of the site's roster. No name, address, picture, place or device is in any"
+            "For works councils and data protection officers; made from the tags in `shared/contracts`."
+            " An employee appears by the pseudonymous id of the site's roster. No name, address, picture, place or device is in any"
             " record, nothing is measured between two actions, and nobody is ranked or scored.",
             "",
             "| when | what is recorded of an employee |",
@@ -98,7 +97,8 @@ def works_council(notice: str) -> str:
             " explanation of a stretch is for coaching, its text can be read by its author alone, and a missing one lowers nobody's"
             " authority.",
             "- **Totals.** A site's figures of a day say how many employees gave and how many did not, and name nobody.",
-            f"- **How long.** {_kept()} days; the latest entry of the roster for as long as the roster has it.",
+            f"- **How long.** {_kept()} days; the latest entry of the roster for as long as the roster has it,"
+            " and who published a site's policy until the next is published.",
             "- **Who reads it.** The services alone. Employees see what was given at their site for a complaint, and by whom.",
             "",
         ]

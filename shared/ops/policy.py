@@ -16,12 +16,15 @@ from shared.contracts.event import Event
 from shared.contracts.policy import Policy, PolicyPublished
 from shared.ops import topics
 from shared.ops.topics import BootstrapOption, bootstrap_servers
+from shared.runtime.engine.relay import partition_of
 from shared.runtime.mailboxes import load as load_mailboxes
 from shared.runtime.policy_file import BrokenPolicy, load, located
 from shared.runtime.strict_yaml import At, BrokenFile, Loc, Problem, describe
 from shared.runtime.wires import Broker
 
 SOURCE = "/ops/policy"
+#: The smallest difference between the times of two versions.
+MOMENT = timedelta(microseconds=1)
 
 
 def unknown_mailboxes(policy: Policy, known: Collection[str]) -> Iterator[tuple[Loc, str]]:
@@ -139,20 +142,25 @@ def last_version(site: str, bootstrap: Broker | str) -> int:
 def publish(path: Path, bootstrap: Broker | str, *, now: datetime | None = None) -> int:
     """Publish the file as the site's next version, and return that version. Blocks.
 
-    Two operators who publish for one site at the same moment may get the same version; the later
-    message counts. Raises BrokenPolicy, the errors of `last_version`, and Kafka's own errors.
+    Two who publish for one site at the same moment, operators or a manager over HTTP, may get the same
+    version; the later one counts. Raises BrokenPolicy, the errors of `newest`, and Kafka's own errors.
     """
     policy = load(path)
     if not isinstance(policy, Policy):
         raise BrokenPolicy(path, policy)
-    version = last_version(policy.site, bootstrap) + 1
-    fact = PolicyPublished(site=policy.site, version=version, policy=policy)
+    before, at = newest(policy.site, bootstrap), now or datetime.now(UTC)
+    version = 1 if before is None else before.version + 1
+    if before is not None and before.published_at is not None:
+        # From a clock ahead of ours the version before would win over this.
+        at = max(at, before.published_at + MOMENT)
     topics.publish(
-        [fact],
+        [PolicyPublished(site=policy.site, version=version, policy=policy, published_at=at)],
         bootstrap,
         source=SOURCE,
         cause=f"operator/policy/{version}",
-        now=now or datetime.now(UTC),
+        now=at,
+        # Compensation publishes policies too, and both must put a site into the same partition to be compacted.
+        partition=partition_of,
     )
     return version
 

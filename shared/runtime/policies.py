@@ -7,6 +7,7 @@ decision that raced with it is taken again.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import ClassVar
 
 from shared.contracts.event import fingerprint
@@ -25,11 +26,14 @@ class PolicyHead(Document):
     """Which version is in force at a site."""
 
     KIND: ClassVar[str] = "policy"
+    SCHEMA: ClassVar[Schema] = Schema(2)
     LASTS: ClassVar[bool] = True
 
     version: int
     #: Which policy it is: two that were published at once may have one version, and the later one counts.
     digest: str = ""
+    #: When it was published; None if that was before it was recorded.
+    published_at: datetime | None = None
 
 
 class PolicyVersion(Document):
@@ -40,12 +44,31 @@ class PolicyVersion(Document):
     LASTS: ClassVar[bool] = True
 
     policy: Policy
+    #: Who published it, and when; None if an operator did, or it was before that was recorded.
+    by: str | None = None
+    published_at: datetime | None = None
 
 
-def head_of(_: PolicyHead | None, fact: PolicyPublished) -> PolicyHead:
+def head_of(head: PolicyHead | None, fact: PolicyPublished) -> PolicyHead:
     """The policy in force from now on."""
+    if head is not None and _is_older(fact, head):
+        return head
     digest = fingerprint("policy", fact.policy.model_dump_json())
-    return PolicyHead(version=fact.version, digest=digest)
+    return PolicyHead(version=fact.version, digest=digest, published_at=fact.published_at)
+
+
+def version_of(version: PolicyVersion | None, fact: PolicyPublished) -> PolicyVersion:
+    """The policy that was published under this number last."""
+    if version is not None and _is_older(fact, version):
+        return version
+    return PolicyVersion(policy=fact.policy, by=fact.by, published_at=fact.published_at)
+
+
+def _is_older(fact: PolicyPublished, known: PolicyHead | PolicyVersion) -> bool:
+    """Whether a newer version is known: there are two writers, and earlier ones lie in another partition."""
+    if known.published_at is None:
+        return False
+    return fact.published_at is None or fact.published_at < known.published_at
 
 
 POLICY_FOLDS: Mapping[type[Fact], Sequence[Fold]] = {
@@ -54,7 +77,7 @@ POLICY_FOLDS: Mapping[type[Fact], Sequence[Fold]] = {
         Fold(
             PolicyVersion,
             lambda fact: f"{fact.site}/{fact.version}",
-            lambda _, fact: PolicyVersion(policy=fact.policy),
+            version_of,
         ),
     )
 }

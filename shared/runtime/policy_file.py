@@ -13,10 +13,13 @@ from pydantic_core import InitErrorDetails, PydanticCustomError, to_json
 
 from shared.contracts.policy import Policy
 from shared.runtime import strict_yaml
+from shared.runtime.kafka.inbox import EVENT_BYTES_MAX
 from shared.runtime.strict_yaml import At, BrokenFile, Loc, Problem
 
-#: The whole policy must fit into one message of a topic with Kafka's usual bound of 1 MiB.
+#: A file is longer than what it says: it has blanks and comments.
 FILE_BYTES_MAX = 512 * 1024
+#: A policy is read as one event, which has its attributes beside it.
+POLICY_BYTES_MAX = EVENT_BYTES_MAX - 4 * 1024
 #: Whole numbers that are not amounts.
 COUNTS = frozenset(
     {
@@ -50,9 +53,20 @@ def load(path: Path) -> Policy | list[Problem]:
 
 def located(path: Path) -> tuple[Policy | list[Problem], At]:
     """The result of `load`, and a function that finds the line of a part of the file. Reads the file."""
-    return strict_yaml.located(
+    policy, at = strict_yaml.located(
         path, Policy, bytes_max=FILE_BYTES_MAX, counts=COUNTS, also=_unknown_currency
     )
+    if isinstance(policy, Policy) and (why := _too_long(policy)):
+        return [at((), why)], at
+    return policy, at
+
+
+def _too_long(policy: Policy) -> str | None:
+    """Why no service could read it; None if each can."""
+    length = len(policy.model_dump_json(exclude_none=True).encode())
+    if length <= POLICY_BYTES_MAX:
+        return None
+    return f"is {length} bytes long without blanks and comments, more than {POLICY_BYTES_MAX}"
 
 
 def _unknown_currency(data: object) -> Iterator[tuple[Loc, str]]:
@@ -74,7 +88,10 @@ def _strictly(data: object, _: ValidatorFunctionWrapHandler) -> Policy:
     ]
     if wrong:
         raise ValidationError.from_exception_data(Policy.__name__, wrong)
-    return Policy.model_validate_json(to_json(data), strict=True, extra="forbid")
+    policy = Policy.model_validate_json(to_json(data), strict=True, extra="forbid")
+    if why := _too_long(policy):
+        raise PydanticCustomError("too_long", "{why}", {"why": why})
+    return policy
 
 
 #: A policy in the body of a request: unknown fields and numbers in quotes are refused, as in a file.

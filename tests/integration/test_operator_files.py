@@ -44,6 +44,22 @@ def test_each_policy_that_is_published_is_the_next_version_of_its_site(
     ]
     assert [event.cause for event in events] == ["operator/policy/1", "operator/policy/2"]
     assert events[-1].data.policy == load(path)
+    first, second = [event.data.published_at for event in events]
+    assert first is not None
+    assert second is not None
+    assert first < second
+
+
+def test_a_policy_lies_where_compensation_would_put_it(bootstrap: str, tmp_path: Path) -> None:
+    """Both publish policies, and compaction keeps one within a partition."""
+    governed("ms-placed", bootstrap, tmp_path)
+    parts = topics.partition_counts(topics.bootstrap_servers(bootstrap))[PolicyPublished.TOPIC]
+    lies = {
+        one.partition
+        for one in topics.scan(PolicyPublished.TOPIC, bootstrap)
+        if one.key == b"ms-placed"
+    }
+    assert lies == {partition_of("ms-placed", parts)}
 
 
 def governed(site: str, bootstrap: str, directory: Path) -> None:

@@ -24,6 +24,7 @@ from redis import Redis
 
 from devstack.stack import ROOT
 from shared.contracts.compensation import PolicyTried
+from shared.contracts.policy import PolicyPublished
 from shared.contracts.reasons import Reason
 from shared.ops import policy, roster, token, topics
 from shared.runtime.policy_file import load
@@ -402,6 +403,54 @@ def test_a_command_beside_the_services_tries_a_draft_and_the_services_publish_th
         ]
 
     until(published, "the runs on the topic")
+
+
+def test_of_managers_who_publish_at_the_same_moment_one_is_the_next_version(
+    races: Races, tmp_path: Path
+):
+    """The others are told that the policy changed; an operator's file afterwards is the version after that."""
+    address, bearer = "/v1/policy", races.bearer("m-1", LAST, "manager")
+    read = httpx.get(f"{races.urls[0]}{address}", headers=bearer)
+    drafts = [{**read.json()["policy"], "site_name": f"Last {number}"} for number in range(8)]
+
+    async def publish_all() -> list[httpx.Response]:
+        async with httpx.AsyncClient(timeout=PATIENCE_S) as client:
+            tag = {"If-Match": read.headers["etag"]}
+            puts = [
+                client.put(
+                    f"{url}{address}",
+                    json={"policy": draft},
+                    headers={**bearer, **tag, "Idempotency-Key": draft["site_name"]},
+                )
+                for draft, url in zip(drafts, cycle(races.urls), strict=False)
+            ]
+            return await asyncio.gather(*puts)
+
+    answers = asyncio.run(publish_all())
+    assert sorted(one.status_code for one in answers) == [200, *[412] * 7]
+    (won,) = [one.json() for one in answers if one.status_code == 200]
+    bootstrap = races.world.stack.bootstrap
+
+    def on_the_topic() -> list[tuple[int, str, str | None]]:
+        return [
+            (fact["version"], fact["policy"]["site_name"], fact.get("by"))
+            for key, value in topics.records(PolicyPublished.TOPIC, bootstrap)
+            if key == LAST
+            for fact in [json.loads(value)["data"]]
+        ]
+
+    until(lambda: len(on_the_topic()) == 2, "the version on the topic")
+    assert on_the_topic()[-1] == (2, won["policy"]["site_name"], "m-1")
+    file = tmp_path / "last.yaml"
+    file.write_text(json.dumps(site_policy(LAST, HUNDRED)), encoding="utf-8")
+    assert policy.publish(file, bootstrap) == 3
+
+    def shown(url: str) -> tuple[int, str | None]:
+        found = httpx.get(f"{url}{address}", headers=bearer).json()
+        return found["version"], found["by"]
+
+    for url in races.urls:
+        until(lambda url=url: shown(url) == (3, None), "the operator's version")
 
 
 def test_a_command_without_a_valid_draft_says_what_is_wrong_and_where(tmp_path: Path):

@@ -100,6 +100,9 @@ async def use_everything(aboard: Aboard) -> None:
     await ask.write("me/shift/end")
     draft = json.loads(aboard.policy.model_dump_json(exclude_none=True))
     await ask.write("policy/whatif", {"draft": draft}, "manager")
+    for path in ("policy", "policy/schema"):
+        await ask.read(path, kind="manager")
+    await publish_a_policy(aboard, draft)
     await aboard.feed("complaints", ComplaintRaised.TOPIC, [record(raised(), 900, "e-1")])
     theirs = {"source": "/test", "id": "e-1"}
     assert (await ask.write("complaints/find", theirs, "system", service="complaints"))["state"]
@@ -130,6 +133,14 @@ async def use_everything(aboard: Aboard) -> None:
     for key in (SOURCE_KEY, SOURCE_KEY, b"forged" * 8):
         await by_webhook(aboard, {"site": SITE, "text": "cold soup"}, key=key)
     await erase(aboard, ask, about)
+
+
+async def publish_a_policy(aboard: Aboard, policy: Any) -> None:
+    async with aboard.http("compensation", aboard.bearer("x-1", "manager")) as screen:
+        tag = (await screen.get("/v1/policy")).headers["etag"]
+        for key, matches in (("v1", tag), ("v1", tag), ("v2", tag), ("v3", None)):
+            headers = {"Idempotency-Key": key} | ({"If-Match": matches} if matches else {})
+            await screen.put("/v1/policy", json={"policy": policy}, headers=headers)
 
 
 async def follow(aboard: Aboard, ask: Caller, about: str) -> None:

@@ -100,7 +100,7 @@ FIELDS: Mapping[str, Told] = {
         " claimed_at closed_at closes_at corrected_at declined_at done_at due_at due_by found_at late_at recorded_at referred_at warn_at warned_at withdrawn_at"
         " certified_at complained_at confirmed_at counted_at destroyed_at disabled_at dropped_at ended_at erased_at expired_at expires_at explain_by explained_at"
         " described_at purchased_at bounced_at delivered_at failed_at forgotten_at given_at issued_at joined_at lapsed_at listed_at logged_at merged_at noted_at occurred_at"
-        " named_at taken_at offered_at opened_at overdue_at passed_at praised_at promised_by queued_at read_at received_at refused_at reopened_at"
+        " named_at taken_at offered_at opened_at overdue_at passed_at praised_at promised_by published_at queued_at read_at received_at refused_at reopened_at"
         " reserved_at resumed_at retold_at retry_at rolled_back_at routed_at said_at seen_at seen_by sent_at split_at started_at"
         " suspended_at unseen_at until valid_until voided_at",
     ),

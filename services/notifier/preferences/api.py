@@ -29,7 +29,7 @@ from shared.contracts.reasons import Reason
 from shared.kernel import Decision, Fact
 from shared.runtime.engine.view import View
 from shared.runtime.faults import Rejected
-from shared.runtime.http.answers import Answer, body_of, tag_of, to_page
+from shared.runtime.http.answers import Answer, matches, to_page
 from shared.runtime.http.auth import Kind, Principal
 from shared.runtime.http.face import Face
 from shared.runtime.http.inputs import form_of
@@ -324,8 +324,7 @@ def _of_site(to: Routes, wishes: Wishes) -> None:
         found = await wishes.of_site(customer_ref, ask.principal, ask.view)
         if if_match is None:
             raise Rejected(Reason.VERSION_MISSING)
-        tag = tag_of(body_of(ShownPreferences.about(found, customer_ref=customer_ref)))
-        if not {"*", tag} & {one.strip() for one in if_match.split(",")}:
+        if not matches(if_match, ShownPreferences.about(found, customer_ref=customer_ref)):
             raise Rejected(Reason.CHANGED_MEANWHILE)
         wanted = Preferences(**{name: getattr(command, name) for name in CHOSEN})
         who = ask.principal

@@ -210,6 +210,11 @@ def tag_of(content: bytes) -> str:
     return f'"{blake2b(content, digest_size=12).hexdigest()}"'
 
 
+def matches(if_match: str, answer: BaseModel) -> bool:
+    """Whether an `If-Match` has the tag of what a read with a strong ETag would answer now, or anything."""
+    return bool({"*", tag_of(body_of(answer))} & {one.strip() for one in if_match.split(",")})
+
+
 def shown(etag: str | None, content: bytes, form: str = JSON, *, strong: bool = False) -> Response:
     """A read with its ETag: 304 and nothing else when the client has it already.
 
