@@ -1,14 +1,15 @@
-/** The build's view of shared/words: one module per face and language with what it says, checked for missing keys. */
+/** The build's view of shared/words: one module per face, or part of one, and language with what it says, checked for missing keys. */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Plugin } from "vite";
-import { FACES, type Face } from "./faces.ts";
 
 const WORDS = join(import.meta.dirname, "..", "shared", "words");
 const SOURCES = join(import.meta.dirname, "src");
 const LANGUAGES = ["nb", "sv", "da", "en"] as const;
-/** The groups of a file that each face reads; the others are letters and pages. */
-const GROUPS: Record<Face, readonly string[]> = { app: ["app", "category"], board: ["board", "category"] };
+/** The groups of a file that each face reads, and what is loaded later; the others are letters and pages. */
+const GROUPS = { app: ["app", "category"], board: ["board", "category"], whatif: ["whatif"] } as const;
+const PARTS = Object.keys(GROUPS) as Part[];
+type Part = keyof typeof GROUPS;
 const PLURALS = new Set(["zero", "one", "two", "few", "many", "other"]);
 
 type Text = string | Record<string, string>;
@@ -16,20 +17,20 @@ interface Group {
   [name: string]: string | Group;
 }
 
-/** Every text of a face in a language, by dotted key; forms by plural category are one text. */
-function textsOf(face: Face, language: string): Record<string, Text> {
+/** Every text of a part in a language, by dotted key; forms by plural category are one text. */
+function textsOf(part: Part, language: string): Record<string, Text> {
   const file = JSON.parse(readFileSync(join(WORDS, `${language}.json`), "utf-8")) as Group;
   const found: Record<string, Text> = {};
   const walk = (group: Group, prefix: string): void => {
-    for (const [name, part] of Object.entries(group)) {
-      if (typeof part === "string" || Object.keys(part).every((one) => PLURALS.has(one))) {
-        found[prefix + name] = part as Text;
+    for (const [name, one] of Object.entries(group)) {
+      if (typeof one === "string" || Object.keys(one).every((form) => PLURALS.has(form))) {
+        found[prefix + name] = one as Text;
       } else {
-        walk(part, `${prefix}${name}.`);
+        walk(one, `${prefix}${name}.`);
       }
     }
   };
-  for (const name of GROUPS[face]) walk(file[name] as Group, `${name}.`);
+  for (const name of GROUPS[part]) walk(file[name] as Group, `${name}.`);
   return found;
 }
 
@@ -40,8 +41,8 @@ function keysSaid(): { whole: Set<string>; beginnings: Set<string> } {
   for (const name of readdirSync(SOURCES, { recursive: true, encoding: "utf-8" })) {
     if (!/\.tsx?$/.test(name) || name.endsWith(".d.ts")) continue;
     const source = readFileSync(join(SOURCES, name), "utf-8");
-    for (const [, key] of source.matchAll(/"((?:app|board|category)\.[a-z_.]+)"/g)) whole.add(key as string);
-    for (const [, key] of source.matchAll(/`((?:app|board|category)\.[a-z_.]*)\$\{/g)) beginnings.add(key as string);
+    for (const [, key] of source.matchAll(/"((?:app|board|category|whatif)\.[a-z_.]+)"/g)) whole.add(key as string);
+    for (const [, key] of source.matchAll(/`((?:app|board|category|whatif)\.[a-z_.]*)\$\{/g)) beginnings.add(key as string);
   }
   return { whole, beginnings };
 }
@@ -51,7 +52,7 @@ function missing(): string[] {
   const said = keysSaid();
   const found: string[] = [];
   const of = (language: string): Record<string, Text> =>
-    Object.assign({}, ...FACES.map((face) => textsOf(face, language)));
+    Object.assign({}, ...PARTS.map((part) => textsOf(part, language)));
   const all = new Set(LANGUAGES.flatMap((one) => Object.keys(of(one))));
   for (const language of LANGUAGES) {
     const texts = of(language);
@@ -77,8 +78,8 @@ export function words(): Plugin {
     resolveId: (id) => (id.startsWith("words:") ? `\0${id}` : null),
     load(id) {
       if (!id.startsWith("\0words:")) return null;
-      const [face, language] = id.slice("\0words:".length).split("/") as [Face, string];
-      return `export default ${JSON.stringify(textsOf(face, language))}`;
+      const [part, language] = id.slice("\0words:".length).split("/") as [Part, string];
+      return `export default ${JSON.stringify(textsOf(part, language))}`;
     },
   };
 }

@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[2]
 STANDINGS = {"redeemed", "used", "partly_used", "voided", "suspended", "expired"}
 
 #: Groups of words that a face says; the build of the faces looks at them too.
-FACES = ("app.", "board.")
+FACES = ("app.", "board.", "whatif.")
 
 Files = dict[str, dict[str, Any]]
 
@@ -135,7 +135,7 @@ def keys_of_the_faces() -> tuple[set[str], set[str]]:
         for path in folder.rglob("*.ts*")
         if "contracts" not in path.parts
     ]
-    groups = "(?:app|board|category)"
+    groups = "(?:app|board|category|whatif)"
     whole = {key for text in read for key in re.findall(rf'"({groups}\.[a-z_.]+)"', text)}
     begun = {key for text in read for key in re.findall(rf"`({groups}\.[a-z_.]*)\$\{{", text)}
     return whole, begun
@@ -167,7 +167,7 @@ def test_the_phone_app_has_words_for_whatever_a_service_tells_it() -> None:
 
 
 def test_the_board_has_words_for_whatever_the_service_tells_it() -> None:
-    told = {"board.absent.": Absent, "board.severity.": Severity}
+    told = {"board.absent.": Absent, "board.severity.": Severity, "whatif.scope.": Scope}
     assert without_words(told) == set()
 
 

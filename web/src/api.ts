@@ -20,6 +20,9 @@ export type Captured = C["RedemptionCaptured"];
 export type Problem = C["Problem"];
 export type Category = C["Category"];
 export type Incident = C["IncidentShown"];
+export type Policy = C["ShownPolicy"];
+export type PolicySchema = C["PolicySchema"];
+export type Tried = C["PolicyTried"];
 type D = Complaints["schemas"];
 export type Row = D["ComplaintRow"];
 export type Complaint = D["ShownComplaint"];
@@ -47,7 +50,7 @@ export const SIGN_IN = `/sign-in?next=${encodeURIComponent(location.pathname)}`;
 /** How long a request may take. A write that took longer may have happened: it is repeated with its key. */
 const TIMEOUT_MS = 15_000;
 
-/** The service did not answer, or said that it cannot now: the same again later, with the same key. */
+/** The service did not answer, or said that it cannot now: the same again later, with the same key. Its message is the status. */
 export class Away extends Error {}
 
 /** The service refused; `problem` says why. */
@@ -100,28 +103,30 @@ export async function sign_out(): Promise<string | null> {
 }
 
 /** Read `/api/<service>/v1/<path>`; throws Away or Refused. */
-export async function read<T>(service: Service, path: string, language: string): Promise<T> {
+export const read = async <T>(service: Service, path: string, language: string): Promise<T> =>
+  (await read_tagged<T>(service, path, language)).body;
+
+/** The same with its ETag, for a write that says what it changes. */
+export async function read_tagged<T>(service: Service, path: string, language: string): Promise<{ body: T; tag: string }> {
   const url = `/api/${service}/v1/${path}`;
   const name = `${language} ${url}`;
   const before = known.get(name);
   const headers: Record<string, string> = { "Accept-Language": language };
   if (before) headers["If-None-Match"] = before.tag;
   const answer = await ask(url, { headers });
-  if (answer.status === 304 && before) return before.body as T;
+  if (answer.status === 304 && before) return { body: before.body as T, tag: before.tag };
   const body = (await answer.json()) as T;
-  const tag = answer.headers.get("etag");
+  const tag = answer.headers.get("etag") ?? "";
   if (known.size >= KNOWN_MAX) known.clear();
   if (tag) known.set(name, { tag, body });
-  return body;
+  return { body, tag };
 }
 
-/** Write once per `key`, however often it is repeated; throws Away or Refused. */
-export async function write<T>(service: Service, path: string, body: unknown, key: string, language: string): Promise<T> {
-  const answer = await ask(`/api/${service}/v1/${path}`, {
-    method: "POST",
-    headers: { "Content-Type": "application/json", "Idempotency-Key": key, "Accept-Language": language },
-    body: JSON.stringify(body),
-  });
+/** Write once per `key`, however often it is repeated, in place of what has the ETag `tag` if there is one; throws Away or Refused. */
+export async function write<T>(service: Service, path: string, body: unknown, key: string, language: string, tag = ""): Promise<T> {
+  const headers: Record<string, string> = { "Content-Type": "application/json", "Idempotency-Key": key, "Accept-Language": language };
+  if (tag) headers["If-Match"] = tag;
+  const answer = await ask(`/api/${service}/v1/${path}`, { method: tag ? "PUT" : "POST", headers, body: JSON.stringify(body) });
   return (await answer.json()) as T;
 }
 
@@ -129,12 +134,12 @@ export async function write<T>(service: Service, path: string, body: unknown, ke
 const unanswered = new Map<string, string>();
 
 /** Write what one tap asks for: after no answer, the same tap again changes nothing more; throws Away or Refused. */
-export async function tap<T>(service: Service, path: string, body: unknown, language: string): Promise<T> {
-  const name = `${service} ${path} ${JSON.stringify(body)}`;
+export async function tap<T>(service: Service, path: string, body: unknown, language: string, tag = ""): Promise<T> {
+  const name = `${service} ${path} ${tag} ${JSON.stringify(body)}`;
   const key = unanswered.get(name) ?? crypto.randomUUID();
   unanswered.set(name, key);
   try {
-    const answer = await write<T>(service, path, body, key, language);
+    const answer = await write<T>(service, path, body, key, language, tag);
     unanswered.delete(name);
     return answer;
   } catch (fault) {

@@ -10,11 +10,11 @@ const KEPT = "language";
 export const LOCALES: Record<Language, string> = { nb: "nb-NO", sv: "sv-SE", da: "da-DK", en: "en-GB" };
 type Source = Record<Language, () => Promise<{ default: Texts }>>;
 const texts = new Map<Language, Texts>();
-let source: Source;
+const sources: Source[] = [];
 
-/** Where the words come from: each face has its own, and loads no other's. Called once, before anything is said. */
+/** Where words come from: each face has its own and loads no other's, and so has what is loaded later. Called before anything of it is said. */
 export function speakFrom(given: Source): void {
-  source = given;
+  sources.push(given);
 }
 
 /** The employee's language; the guest's may be another. */
@@ -28,7 +28,8 @@ function preferred(): Language {
 
 /** Load the words of a language; they are with the app, so that it works without a network. */
 export async function load(wanted: Language): Promise<void> {
-  if (!texts.has(wanted)) texts.set(wanted, (await source[wanted]()).default);
+  const parts = await Promise.all(sources.map((one) => one[wanted]()));
+  texts.set(wanted, Object.assign({}, ...parts.map((one) => one.default)) as Texts);
 }
 
 /** Speak another language from now on, also at the next opening. */

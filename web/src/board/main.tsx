@@ -8,6 +8,7 @@ import { Title } from "../title";
 import { LANGUAGES, language, type Language, moment, say, speak, speakFrom } from "../words";
 import { Calls } from "./calls";
 import { Flow } from "./flow";
+import { Later } from "./later";
 import { begin, board, follow, group, heard_at, live, now, site, trouble } from "./live";
 import { Now } from "./now";
 import { Nothing } from "./parts";
@@ -18,7 +19,7 @@ import { Worth } from "./worth";
 
 const TICK_MS = 15_000;
 
-/** In the order of a morning: what burns, what came, why, what it is worth, whom to praise, what to look at. */
+/** In the order of a morning: what burns, what came, why, what it is worth, whom to praise, what to look at, what to change. */
 const VIEWS = [
   { name: "now", show: Now },
   { name: "flow", show: Flow },
@@ -26,6 +27,7 @@ const VIEWS = [
   { name: "worth", show: Worth },
   { name: "calls", show: Calls },
   { name: "signals", show: Signals },
+  { name: "whatif", show: Later },
   { name: "sites", show: Sites },
 ] as const;
 
