@@ -16,17 +16,18 @@ from services.audit.app import build
 from services.audit.settings import Settings
 from shared.contracts.complaints import Language
 from shared.contracts.policy import PolicyPublished
+from shared.contracts.roster import EmployeeListed, Listing
 from shared.runtime.words import say
 from shared.testing.builders import record
 from shared.testing.clock import START
 from tests.browser.manager import Manager
 from tests.browser.phone import Employee
 from tests.suites.measured import fact
-from tests.suites.services import demo_roster, settings_of_all
+from tests.suites.services import SITE, demo_roster, settings_of_all
 from tests.suites.signals import one_signal
 
 if TYPE_CHECKING:
-    from playwright.async_api import Browser
+    from playwright.async_api import Browser, Locator
 
 #: Moderate, which is promised an answer in two hours.
 LOUD = "The noise from the engine was terrible all night."
@@ -207,6 +208,104 @@ async def test_who_looks_at_a_person_says_first_what_for_and_the_person_sees_it(
     assert manager.said == []
 
 
+#: What one employee of a role without a limit of its own may give at once.
+ANY = "authority/roles/any/per_check"
+
+
+def limit(one: Manager, name: str) -> Locator:
+    """The number of a limit, by where it stands in the policy."""
+    return one.page.locator(f'[id="{name}"]')
+
+
+async def published(one: Manager) -> list[tuple[int, str, int]]:
+    """What compensation published of the policy: version, by whom, and the limit of one gift."""
+    return [
+        (fact["version"], fact["by"], fact["policy"]["authority"]["roles"]["any"]["per_check"])
+        for fact in await one.aboard.facts("compensation")
+        if fact["type"] == PolicyPublished.TYPE
+    ]
+
+
+async def test_a_limit_is_tried_on_last_month_and_published_after_a_look(manager: Manager) -> None:
+    aboard = manager.aboard
+    mates = [f"e-mate-{number}" for number in range(6)]
+    listed = [
+        EmployeeListed(
+            employee_id=name, site=SITE, listing=Listing(role="mate"), listed_at=aboard.clock()
+        )
+        for name in mates
+    ]
+    await aboard.feed(
+        "compensation",
+        EmployeeListed.TOPIC,
+        [record(fact, 100 + number) for number, fact in enumerate(listed)],
+    )
+    wish = {"on_the_spot": {}, "item": "dinner-for-two", "reason": "food"}
+    for name in mates:
+        for number in range(2):
+            given = await aboard.post("checks", f"{name}-{number}", wish, aboard.bearer(name))
+            assert given.status_code == HTTPStatus.CREATED, given.text
+    # For the services alone: a browser's clock that is set goes no further than 24 days.
+    aboard.later(days=31)
+    manager.front.sign_in("m-maria")
+    await manager.opens("whatif")
+    await manager.sees("Nothing is changed yet.")
+    await limit(manager, ANY).fill("400")
+    await manager.sees("Everybody else: One gift")
+    await manager.taps("See last month decided again")
+    row = manager.page.locator("tbody tr", has_text="Dinner for two")
+    # Of 12 dinners for 480 each of six stretches to one; counts are to the nearest five.
+    assert await row.locator("td").all_inner_texts() == [
+        "10",
+        "10 → 5",
+        "0",
+        "5",
+        "NOK\xa04,800 → NOK\xa02,400",
+        "one gift 5",
+    ]
+    await manager.looks("whatif-tried")
+    assert await published(manager) == []
+    await manager.taps("Publish as version 2")
+    await manager.sees("Version 2 is published.")
+    assert await published(manager) == [(2, "m-maria", 400_00)]
+    assert await limit(manager, ANY).input_value() == "400"
+    await manager.sees("Nothing is changed yet.")
+    assert manager.said == []
+
+
+async def test_a_version_that_came_between_is_shown_before_anything_is_published(
+    manager: Manager,
+) -> None:
+    await manager.opens("whatif")
+    await limit(manager, ANY).fill("900")
+    aboard = manager.aboard
+    async with aboard.http("compensation", aboard.bearer("m-2", "manager")) as colleague:
+        read = await colleague.get("/v1/policy")
+        theirs = read.json()["policy"]
+        theirs["limits"]["complaint"]["total"] = 3000_00
+        tag = {"If-Match": read.headers["etag"], "Idempotency-Key": "theirs"}
+        answer = await colleague.put("/v1/policy", json={"policy": theirs}, headers=tag)
+        assert answer.status_code == HTTPStatus.OK, answer.text
+    await manager.taps("Publish as version 2")
+    await manager.sees("Somebody published another version meanwhile.")
+    assert await limit(manager, "limits/complaint/total").input_value() == "3000"
+    assert await limit(manager, ANY).input_value() == "900"
+    await manager.taps("Publish as version 3")
+    await manager.sees("Version 3 is published.")
+    assert await published(manager) == [(2, "m-2", 1500_00), (3, "m-maria", 900_00)]
+    assert manager.said == []
+
+
+async def test_a_number_outside_its_bounds_is_told_and_changes_nothing(manager: Manager) -> None:
+    await manager.opens("whatif")
+    await limit(manager, ANY).fill("0")
+    await manager.sees("From NOK 0.01 to")
+    await limit(manager, ANY).fill("100000")
+    await manager.taps("Publish as version 2")
+    await manager.sees("Everybody else: One gift: this does not go with the other limits.")
+    assert await published(manager) == []
+
+
 async def test_a_manager_of_several_sites_sees_them_side_by_side_and_each_alone(
     built: None, browser: Browser, tmp_path: Path
 ) -> None:
@@ -246,6 +345,10 @@ async def test_every_view_is_for_everybody(
             await one.opens(view)
             await one.page.locator(".card").first.wait_for()
             await one.looks(view, language)
+        await one.opens("whatif")
+        await limit(one, ANY).fill("400")
+        await one.page.locator(".acts").wait_for()
+        await one.looks("whatif", language)
         await one.opens()
         one.front.goes_down("audit")
         await one.page.locator(".stale").wait_for()

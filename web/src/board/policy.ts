@@ -58,8 +58,9 @@ function parts_of(policy: Json, part: readonly string[]): string[][] {
 /** What the schema says of a field. */
 function bounds_of(schema: Json, path: readonly string[]): Pick<Field, "least" | "most" | "optional"> {
   const forms = path.reduce((found, name) => {
-    const whole = found.find((one) => "properties" in one || "additionalProperties" in one) ?? {};
-    return forms_of(schema, part_of(whole.properties)[name] ?? whole.additionalProperties ?? null);
+    const whole = found.find((one) => "properties" in one || "patternProperties" in one) ?? {};
+    const [any] = Object.values(part_of(whole.patternProperties));
+    return forms_of(schema, part_of(whole.properties)[name] ?? any ?? null);
   }, forms_of(schema, schema));
   const number = forms.find((one) => "minimum" in one) ?? {};
   return {

@@ -31,9 +31,18 @@ interface Open {
 const open = signal<Open | null>(null);
 const changes = signal<Changes>({});
 const tried = signal<Tried | null>(null);
+/** How often all changes were undone: what was typed goes with them. */
+const undone = signal(0);
 /** The key of what went wrong or well, and its values. */
 type Told = { key: string; values?: Record<string, string | number> } | null;
 const told = signal<Told>(null);
+
+/** Change something: what was tried and told was about other changes. */
+function set(next: Changes): void {
+  changes.value = next;
+  tried.value = null;
+  told.value = null;
+}
 
 async function hear(): Promise<void> {
   const schema = await read<PolicySchema>("compensation", "policy/schema", language.value);
@@ -79,7 +88,7 @@ export function WhatIf({ board }: { board: Board }) {
       <div class="columns">
         <div>
           {GROUPS.map((group) => (
-            <Group key={group} name={group} of={shown} />
+            <Group key={`${group} ${undone.value}`} name={group} of={shown} />
           ))}
           <Card title={say("whatif.rest")} lead={say("whatif.rest_lead")}>
             <details class="table">
@@ -121,7 +130,9 @@ const label_of = (field: Field): string => say(`whatif.field.${field.path.at(-1)
 function Group({ name, of }: { name: GroupName; of: Open }) {
   const fields = of.fields.filter((one) => group_of(one) === name);
   if (fields.length === 0) return null;
-  const roles = [...new Set(fields.map((one) => (name === "roles" ? (one.path[2] as string) : "")))];
+  const found = [...new Set(fields.map((one) => (name === "roles" ? (one.path[2] as string) : "")))];
+  // Everybody else comes after those who are named.
+  const roles = found.toSorted((a, b) => Number(a === "any") - Number(b === "any"));
   return (
     <Card title={say(`whatif.group.${name}`)} {...(known(`whatif.lead_of.${name}`) ? { lead: say(`whatif.lead_of.${name}`) } : {})}>
       {roles.map((one) => (
@@ -161,7 +172,7 @@ function Limit({ field, of }: { field: Field; of: Open }) {
     const empty = input.value === "" && !input.validity.badInput;
     const right = empty ? field.optional : minor >= field.least && minor <= field.most;
     find(!right);
-    if (right) changes.value = change(policy, changes.value, field, empty ? null : minor);
+    if (right) set(change(policy, changes.value, field, empty ? null : minor));
   };
   return (
     <div class="field">
@@ -205,6 +216,10 @@ function Changed({ of }: { of: Open }) {
     be("");
   };
   const draft = (): Json => changed(policy, changes.value, of.fields);
+  const undo = (): void => {
+    set({});
+    undone.value += 1;
+  };
   const run = async (): Promise<Told> => {
     tried.value = null;
     tried.value = await patiently(draft());
@@ -212,8 +227,7 @@ function Changed({ of }: { of: Open }) {
   };
   const publish = async (): Promise<Told> => {
     const { version } = await tap<Policy>("compensation", "policy", { policy: draft() }, language.value, of.tag);
-    changes.value = {};
-    tried.value = null;
+    set({});
     await hear();
     return { key: "whatif.done", values: { version } };
   };
@@ -241,7 +255,7 @@ function Changed({ of }: { of: Open }) {
           <button type="button" class="primary" disabled={busy !== ""} onClick={() => void doing("publishing", publish)}>
             {say("whatif.publish", { version: of.policy.version + 1 })}
           </button>
-          <button type="button" class="small" disabled={busy !== ""} onClick={() => (changes.value = {})}>
+          <button type="button" class="small" disabled={busy !== ""} onClick={undo}>
             {say("whatif.undo")}
           </button>
         </div>
