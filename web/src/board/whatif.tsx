@@ -1,6 +1,6 @@
 /** WHAT IF: the limits of the policy, tried on the wishes of last month, and published after a look at what changes. */
 import { signal } from "@preact/signals";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { Away, type Board, type Policy, type PolicySchema, read, read_tagged, Refused, tap, type Tried } from "../api";
 import { day, known, language, load, moment, money, say, speakFrom } from "../words";
 import { number } from "./figures";
@@ -25,10 +25,11 @@ export const ready = (): Promise<void> => load(language.value);
 /** The policy as it was read, what may be changed, and what is changed: kept while other views are looked at. */
 interface Open {
   tag: string;
-  policy: Policy;
+  version: Policy;
+  policy: Json;
   fields: Field[];
 }
-const open = signal<Open | null>(null);
+const opened = signal<Open | null>(null);
 const changes = signal<Changes>({});
 const tried = signal<Tried | null>(null);
 /** How often all changes were undone: what was typed goes with them. */
@@ -47,7 +48,8 @@ function set(next: Changes): void {
 async function hear(): Promise<void> {
   const schema = await read<PolicySchema>("compensation", "policy/schema", language.value);
   const { body, tag } = await read_tagged<Policy>("compensation", "policy", language.value);
-  open.value = { tag, policy: body, fields: fields_of(body.policy as unknown as Json, schema.json_schema as Json) };
+  const policy = body.policy as unknown as Json;
+  opened.value = { tag, version: body, policy, fields: fields_of(policy, schema.json_schema as Json) };
 }
 
 /** Do what was asked, and tell what went wrong; everything but being away or refused is loud. */
@@ -64,7 +66,7 @@ async function telling(asking: () => Promise<Told>): Promise<void> {
 
 async function of_refusal({ problem }: Refused): Promise<Told> {
   if (problem.type !== "changed_meanwhile") {
-    const fields = open.value?.fields ?? [];
+    const fields = opened.value?.fields ?? [];
     const where = (problem.errors ?? []).flatMap(({ pointer }) => fields.filter((one) => pointer.endsWith(`/${name_of(one)}`)));
     return where[0] ? { key: "whatif.wrong", values: { field: title_of(where[0]) } } : { key: "whatif.refused" };
   }
@@ -73,15 +75,11 @@ async function of_refusal({ problem }: Refused): Promise<Told> {
 }
 
 export function WhatIf({ board }: { board: Board }) {
-  useEffect(() => {
-    if (!open.value) void telling(async () => (await hear(), null));
-  }, []);
-  const shown = open.value;
+  useEffect(() => void telling(async () => (await hear(), null)), []);
+  const shown = opened.value;
   if (!shown) return <Nothing words={say(told.value?.key ?? "board.trouble.loading")} />;
-  const { policy, fields } = shown;
-  if (policy.site !== board.site) return <Nothing words={say("whatif.other_site", { site: policy.policy.site_name })} />;
-  const by = policy.by ? { who: policy.by } : { who: say("whatif.an_operator") };
-  const since = policy.published_at ? moment(policy.published_at, board.timezone) : "";
+  const { version, policy, fields } = shown;
+  if (version.site !== board.site) return <Nothing words={say("whatif.other_site", { site: version.policy.site_name })} />;
   return (
     <>
       <p class="lead">{say("whatif.lead")}</p>
@@ -93,15 +91,12 @@ export function WhatIf({ board }: { board: Board }) {
           <Card title={say("whatif.rest")} lead={say("whatif.rest_lead")}>
             <details class="table">
               <summary>{say("whatif.rest_open")}</summary>
-              <pre tabIndex={0}>{JSON.stringify(changed(policy.policy as unknown as Json, changes.value, fields), null, 1)}</pre>
+              <pre tabIndex={0}>{JSON.stringify(changed(policy, changes.value, fields), null, 1)}</pre>
             </details>
           </Card>
         </div>
         <div class="beside">
-          <Card
-            title={say("whatif.changes")}
-            lead={since ? say("whatif.published", { version: policy.version, time: since, ...by }) : say("whatif.version", { version: policy.version })}
-          >
+          <Card title={say("whatif.changes")} lead={in_force(version, board.timezone)}>
             <Changed of={shown} />
           </Card>
         </div>
@@ -109,6 +104,12 @@ export function WhatIf({ board }: { board: Board }) {
       {tried.value && <Result of={tried.value} policy={policy} />}
     </>
   );
+}
+
+/** Which version holds, and since when and by whom where that is known. */
+function in_force({ version, by, published_at }: Policy, zone: string): string {
+  if (!published_at) return say("whatif.version", { version });
+  return say("whatif.published", { version, time: moment(published_at, zone), who: by ?? say("whatif.an_operator") });
 }
 
 const GROUPS = ["roles", "stretch", "customer", "complaint", "site", "incidents", "delight"] as const;
@@ -162,9 +163,9 @@ function said(field: Field, value: number | null, currency: string): string {
 
 /** One limit as a number that may be typed; empty is no limit where there may be none. */
 function Limit({ field, of }: { field: Field; of: Open }) {
-  const { policy, currency } = { policy: of.policy.policy as unknown as Json, currency: of.policy.policy.currency };
+  const { currency } = of.version.policy;
   const unit = field.kind === "money" ? per_unit(currency) : 1;
-  const value = value_in(policy, changes.value, field);
+  const value = value_in(of.policy, changes.value, field);
   const [wrong, find] = useState(false);
   const id = name_of(field);
   const put = (input: HTMLInputElement): void => {
@@ -172,7 +173,7 @@ function Limit({ field, of }: { field: Field; of: Open }) {
     const empty = input.value === "" && !input.validity.badInput;
     const right = empty ? field.optional : minor >= field.least && minor <= field.most;
     find(!right);
-    if (right) set(change(policy, changes.value, field, empty ? null : minor));
+    if (right) set(change(of.policy, changes.value, field, empty ? null : minor));
   };
   return (
     <div class="field">
@@ -207,8 +208,8 @@ function Limit({ field, of }: { field: Field; of: Open }) {
 /** What is changed, each before and after, and what can be done with it. */
 function Changed({ of }: { of: Open }) {
   const [busy, be] = useState<"" | "trying" | "publishing">("");
-  const { currency } = of.policy.policy;
-  const policy = of.policy.policy as unknown as Json;
+  const { policy, version } = of;
+  const { currency } = version.policy;
   const found = of.fields.filter((one) => name_of(one) in changes.value);
   const doing = async (what: "trying" | "publishing", asking: () => Promise<Told>): Promise<void> => {
     be(what);
@@ -222,14 +223,17 @@ function Changed({ of }: { of: Open }) {
   };
   const run = async (): Promise<Told> => {
     tried.value = null;
-    tried.value = await patiently(draft());
+    const asked = changes.value;
+    const found = await patiently(draft());
+    // What was changed meanwhile was not tried.
+    if (changes.value === asked) tried.value = found;
     return null;
   };
   const publish = async (): Promise<Told> => {
-    const { version } = await tap<Policy>("compensation", "policy", { policy: draft() }, language.value, of.tag);
+    const next = await tap<Policy>("compensation", "policy", { policy: draft() }, language.value, of.tag);
     set({});
     await hear();
-    return { key: "whatif.done", values: { version } };
+    return { key: "whatif.done", values: { version: next.version } };
   };
   return (
     <>
@@ -253,7 +257,7 @@ function Changed({ of }: { of: Open }) {
             {say("whatif.try")}
           </button>
           <button type="button" class="primary" disabled={busy !== ""} onClick={() => void doing("publishing", publish)}>
-            {say("whatif.publish", { version: of.policy.version + 1 })}
+            {say("whatif.publish", { version: version.version + 1 })}
           </button>
           <button type="button" class="small" disabled={busy !== ""} onClick={undo}>
             {say("whatif.undo")}
@@ -277,21 +281,26 @@ async function patiently(draft: Json): Promise<Tried> {
 }
 
 /** What last month would have come to: as it was, and under the draft. */
-function Result({ of, policy }: { of: Tried; policy: Policy }) {
+function Result({ of, policy }: { of: Tried; policy: Json }) {
+  // It comes below the form, minutes after it was asked for.
+  const top = useRef<HTMLElement>(null);
+  useEffect(() => top.current?.focus(), [of]);
   const lead = say("whatif.tried_lead", { since: day(of.since.slice(0, 10)), until: day(of.until.slice(0, 10)) });
   if (of.groups.length === 0) {
     return (
-      <Card title={say("whatif.tried")} lead={lead}>
-        <Nothing words={say("whatif.none_tried")} />
-      </Card>
+      <section class="tried" ref={top} tabIndex={-1}>
+        <Card title={say("whatif.tried")} lead={lead}>
+          <Nothing words={say("whatif.none_tried")} />
+        </Card>
+      </section>
     );
   }
-  const sum = (one: (group: Group_) => number | null | undefined): number | null =>
+  const sum = (one: (group: TriedGroup) => number | null | undefined): number | null =>
     of.groups.reduce<number | null>((all, group) => (all === null || one(group) == null ? null : all + (one(group) as number)), 0);
   const cost = (minor: number | null | undefined): string => (minor == null ? "–" : money(minor, of.currency));
   const count = (value: number | null | undefined): string => (value == null ? "–" : number(value));
   return (
-    <>
+    <section class="tried" ref={top} tabIndex={-1}>
       <div class="tiles three">
         <Tile title={say("whatif.column.granted")} value={count(sum((one) => one.granted))} lead={before(count(sum((one) => one.granted_before)))} />
         <Tile title={say("whatif.column.newly_refused")} value={count(sum((one) => one.newly_refused))} />
@@ -334,21 +343,21 @@ function Result({ of, policy }: { of: Tried; policy: Policy }) {
         </div>
         <p class="quiet">{say(of.withheld ? "whatif.withheld" : "whatif.rough")}</p>
       </Card>
-    </>
+    </section>
   );
 }
 
-type Group_ = Tried["groups"][number];
+type TriedGroup = Tried["groups"][number];
 const before = (value: string): string => say("whatif.before", { value });
 
 /** What an item is called, as the policy has it. */
-function titled(item: string, policy: Policy): string {
-  const titles = at(policy.policy.checks as unknown as Json, [item, "title"]) as Record<string, string> | undefined;
+function titled(item: string, policy: Json): string {
+  const titles = at(policy, ["checks", item, "title"]) as Record<string, string> | undefined;
   return titles?.[language.value] ?? Object.values(titles ?? {})[0] ?? item;
 }
 
 /** Which limits refuse wishes of a group, and how many. */
-function binding(of: Group_): string {
+function binding(of: TriedGroup): string {
   const limits = Object.entries(of.bound_by ?? {}).map(([scope, many]) => `${say(`whatif.scope.${scope}`)} ${number(many as number)}`);
   const rules = Object.values(of.refused_for ?? {}).reduce<number>((all, many) => all + (many as number), 0);
   return [...limits, ...(rules ? [`${say("whatif.another_rule")} ${number(rules)}`] : [])].join(", ") || "–";
