@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Sequence
@@ -23,6 +24,7 @@ from shared.contracts.complaints import ComplaintReopened, ComplaintTriaged
 from shared.contracts.deadletters import DeadLetterDiscarded, DeadLetterReplayed
 from shared.contracts.event import Event
 from shared.contracts.intake import ComplaintRaised
+from shared.contracts.policy import PolicyPublished
 from shared.contracts.reasons import Reason
 from shared.contracts.roster import EmployeeListed
 from shared.contracts.topics import TopicRaised
@@ -653,6 +655,28 @@ async def test_of_a_compacted_topic_the_latest_is_enough(sailing):
     store = await rebuilt(sailing, "compensation", log)
     was, now = sailing.stores["compensation"].kept.documents, store.kept.documents
     assert now[f"employee:{SITE} e-lars"].body == was[f"employee:{SITE} e-lars"].body
+
+
+@pytest.mark.parametrize("operators", [0, 1], ids=["compacted", "in another partition"])
+async def test_the_policy_that_a_manager_published_last_holds_again(sailing, operators):
+    """The operator's is gone by then, or stays for good where it lay before both chose partitions alike."""
+    async with sailing.http("compensation", sailing.bearer("m-1", kind="manager")) as manager:
+        for n in range(2):
+            policy = json.loads(sailing.policy.model_dump_json()) | {"site_name": f"Aurora {n}"}
+            headers = {"Idempotency-Key": f"{n}", "If-Match": "*"}
+            answer = await manager.put("/v1/policy", json={"policy": policy}, headers=headers)
+            assert answer.status_code == 200, answer.text
+    sailing.later(days=3)
+    log = await MemoryLog.of(sailing, "compensation")
+    for place, records in log.records.items():
+        if place.topic == PolicyPublished.TOPIC:
+            log.records[place] = records[
+                -1 if place.partition in OWN else len(records) - operators :
+            ]
+    store = await rebuilt(sailing, "compensation", log)
+    was, now = sailing.stores["compensation"].kept.documents, store.kept.documents
+    for name in (f"policy:{SITE}", f"policy-version:{SITE}/3"):
+        assert now[name].body == was[name].body
 
 
 async def test_what_was_put_away_changed_nothing_and_does_so_again(sailing):
