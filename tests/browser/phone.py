@@ -94,13 +94,13 @@ class Front:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         path = str(scope["path"])
-        if not path.startswith(("/api/", "/session/key")):
+        if not path.startswith(("/api/", "/session")):
             await self._file(path, send)
             return
         if self.signed_out or self.session["ends_at"] <= self.aboard.clock().isoformat():
             await answer(send, 401, b"{}", "application/problem+json")
             return
-        if path == "/session/key":
+        if path.startswith("/session"):
             await answer(send, 200, to_json(self.session), "application/json")
             return
         _, _, name, rest = path.split("/", 3)

@@ -14,6 +14,7 @@ import pytest_asyncio
 
 from services.audit.app import build
 from services.audit.settings import Settings
+from services.web.sessions.rules import IDLE
 from shared.contracts.complaints import Language
 from shared.contracts.policy import PolicyPublished
 from shared.contracts.roster import EmployeeListed, Listing
@@ -103,6 +104,53 @@ async def test_a_line_that_is_silent_is_not_taken_for_live(manager: Manager) -> 
     manager.front.silent.clear()
     await manager.page.clock.fast_forward(26_000)
     await manager.is_live()
+
+
+async def test_on_a_shared_device_a_board_that_nobody_uses_locks_although_it_asks_by_itself(
+    manager: Manager,
+) -> None:
+    manager.front.sign_in("m-maria", shared=True)
+    await manager.opens("why")
+    await manager.later(minutes=14)
+    await manager.page.mouse.wheel(0, 100)
+    manager.asked.clear()
+    await manager.later(minutes=14)
+    await manager.sees("What goes wrong, and where on the journey")
+    asked = [int((await one.all_headers())["idle-s"]) for one in manager.asked]
+    assert max(asked) >= 14 * 60
+    await manager.later(minutes=2)
+    await manager.sees("Nobody has used the board for a while")
+    await manager.looks("locked")
+    manager.asked.clear()
+    await manager.page.mouse.click(100, 100)
+    await manager.later(minutes=5)
+    assert manager.asked == [], "nothing goes on behind it"
+    await manager.taps("Sign in")
+    await manager.page.wait_for_url("**/sign-in?next=*")
+
+
+async def test_a_session_that_the_server_has_ended_for_idling_locks_the_board(
+    manager: Manager,
+) -> None:
+    """Whichever of the two notices it first."""
+    manager.front.sign_in("m-maria", shared=True)
+    await manager.opens()
+    manager.front.signed_out = True
+    await manager.page.clock.set_fixed_time(START + 2 * IDLE)
+    manager.front.goes_down("audit")
+    manager.front.down.clear()
+    await manager.sees("Nobody has used the board for a while")
+
+
+async def test_who_only_reads_a_live_board_keeps_the_session(manager: Manager) -> None:
+    manager.front.sign_in("m-maria", shared=True)
+    await manager.opens()
+    await manager.later(minutes=2)
+    await manager.page.mouse.move(200, 200)
+    await manager.page.mouse.wheel(0, 100)
+    async with manager.page.expect_request("**/session") as told:
+        await manager.later(seconds=15)
+    assert (await (await told.value).all_headers())["idle-s"] == "15"
 
 
 async def test_an_employee_is_told_that_the_board_is_for_managers(

@@ -19,6 +19,7 @@ import redis
 
 from devstack.stack import free_port, redis_binary
 from services.web.proxy.rules import PAGES
+from services.web.sessions.api import IDLE_HEADER
 from services.web.sessions.handlers import RENEWAL_S
 from services.web.sessions.issuer import ANSWER
 from services.web.sessions.store import TIMEOUT_S
@@ -281,6 +282,33 @@ async def test_a_session_that_ends_elsewhere_ends_the_stream_that_it_opened(
     other.cookies = dict(browser.cookies)
     headers = {"Cookie": f"{SESSION}={browser.cookies[SESSION]}", "Sec-Fetch-Site": "same-origin"}
     async with web.client.stream("GET", "/api/complaints/v1/live", headers=headers) as stream:
+@pytest.mark.parametrize("path", ["/session", "/session/key", MINE, "/api/audit/v1/live"])
+async def test_a_request_that_a_page_makes_by_itself_keeps_no_session_longer(
+    web: Web, store: str, path: str
+):
+    browser = await web.sign_in(device="shared")
+    with redis.Redis.from_url(store) as client:
+        (key,) = [key for key in client.keys("web:*session:*") if client.ttl(key) <= 900]
+
+        async def kept_s(idle_s: str) -> int:
+            headers = {IDLE_HEADER: idle_s}
+            async with browser.client.stream(
+                "GET",
+                path,
+                headers={**headers, "Cookie": f"{SESSION}={browser.cookies[SESSION]}"},
+            ) as answer:
+                assert answer.status_code == 200
+            return int(client.ttl(key))
+
+        client.expire(key, 60)
+        assert await kept_s("840") <= 60
+        assert await kept_s("900") <= 60
+        assert await kept_s("999999999999999999999") <= 60
+        assert 290 <= await kept_s("600") <= 300
+        assert 290 <= await kept_s("700") <= 300, "another page of it was used later"
+        assert 890 <= await kept_s("-1") <= 900
+
+
         assert stream.headers["content-type"].startswith("text/event-stream")
         parts = stream.aiter_bytes()
         assert await anext(parts) == b": here\n\n"

@@ -3,6 +3,7 @@ import type { components as Audit } from "./contracts/audit";
 import type { components as Compensation } from "./contracts/compensation";
 import type { components as Complaints } from "./contracts/complaints";
 import type { components as Notifier } from "./contracts/notifier";
+import { idle } from "./use";
 
 type C = Compensation["schemas"];
 export type Me = C["MeShown"];
@@ -60,6 +61,17 @@ export class Refused extends Error {
   }
 }
 
+/** What is done where nobody is signed in any more. */
+let on_end = (): void => location.assign(SIGN_IN);
+
+/** Do this instead of leading to the sign-in at once. */
+export function when_signed_out(what: () => void): void {
+  on_end = what;
+}
+
+/** Nobody is signed in any more. */
+export const signed_out = (): void => on_end();
+
 /** Answers by ETag, so that an unchanged one is a 304 of a few bytes; gone with the page. */
 const KNOWN_MAX = 100;
 const known = new Map<string, { tag: string; body: unknown }>();
@@ -67,12 +79,12 @@ const known = new Map<string, { tag: string; body: unknown }>();
 async function ask(url: string, init: RequestInit): Promise<Response> {
   let answer: Response;
   try {
-    answer = await fetch(url, { ...init, cache: "no-store", signal: AbortSignal.timeout(TIMEOUT_MS) });
+    answer = await fetch(url, { ...init, headers: { ...idle(), ...init.headers }, cache: "no-store", signal: AbortSignal.timeout(TIMEOUT_MS) });
   } catch {
     throw new Away("no answer");
   }
   if (answer.status === 401) {
-    location.assign(SIGN_IN);
+    signed_out();
     throw new Away("signed out");
   }
   // 409 with Retry-After is a repeat that met its original under way.
@@ -83,18 +95,25 @@ async function ask(url: string, init: RequestInit): Promise<Response> {
   return answer;
 }
 
-/** The session, as `web` tells it, with the key that opens the person's drafts. */
+/** The session, as `web` tells it. */
 export interface SignedIn {
   subject: string;
   ends_at: string;
   idle_s: number | null;
-  key: JsonWebKey;
 }
 
 /** Who is signed in; throws Away or Refused. */
 export async function signed_in(): Promise<SignedIn> {
-  return (await (await ask("/session/key", {})).json()) as SignedIn;
+  return (await (await ask("/session", {})).json()) as SignedIn;
 }
+
+/** The same, with the key that opens the person's drafts; throws Away or Refused. */
+export async function signed_in_with_key(): Promise<SignedIn & { key: JsonWebKey }> {
+  return (await (await ask("/session/key", {})).json()) as SignedIn & { key: JsonWebKey };
+}
+
+/** Forget what was answered: somebody else may be at the device. */
+export const forget = (): void => known.clear();
 
 /** End the session; where the browser goes on, or null if it did not end. */
 export async function sign_out(): Promise<string | null> {

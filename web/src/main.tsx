@@ -17,7 +17,8 @@ import { Me } from "./screens/me";
 import { Redeem } from "./screens/redeem";
 import { Sheet } from "./screens/sheet";
 import { What } from "./screens/what";
-import { asked, hear_session, locked, look, touch } from "./session";
+import { asked, hear_session, locked, look, use } from "./session";
+import { watch } from "./use";
 import { language, speak, speakFrom } from "./words";
 
 /** The working screens of a gift have no tabs: the thumb belongs to the gift. */
@@ -95,7 +96,7 @@ async function start(): Promise<void> {
   render(<App />, document.getElementById("app") as HTMLElement);
   addEventListener("online", () => void again());
   document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && void again());
-  for (const one of ["pointerdown", "keydown"]) addEventListener(one, touch, { passive: true, capture: true });
+  watch(use);
   setInterval(look, LOOK_MS);
   await again();
   if ("serviceWorker" in navigator) await navigator.serviceWorker.register("/app/worker.js", { type: "module" });

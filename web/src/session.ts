@@ -1,7 +1,8 @@
 /** Who is signed in at this device, until when, and the key of their drafts, which is in memory alone. */
 import { signal } from "@preact/signals";
-import { Away, Refused, SIGN_IN, signed_in } from "./api";
+import { Away, Refused, SIGN_IN, signed_in_with_key } from "./api";
 import { closer, type Keys, opener } from "./drafts/keys";
+import { is_over, touch } from "./use";
 
 /** What the device keeps of a session: nothing that opens anything. */
 export interface Session {
@@ -12,17 +13,10 @@ export interface Session {
   closes: JsonWebKey;
 }
 
-/** Whether somebody must sign in before anything is shown: also without a network. */
-export function is_over(session: Session | null, used: number, now: number): boolean {
-  if (!session || now >= Date.parse(session.ends_at)) return true;
-  return session.idle_s !== null && now - used >= session.idle_s * 1000;
-}
-
 let session = JSON.parse(localStorage.getItem("session") ?? "null") as Session | null;
-let used = Number(localStorage.getItem("used") ?? 0);
 let opens: CryptoKey | null = null;
 
-const over = (): boolean => is_over(session, used, Date.now());
+const over = (): boolean => is_over(session, Date.now());
 
 /** Whether only the way to sign in is shown. */
 export const locked = signal(over());
@@ -44,24 +38,21 @@ export function look(): boolean {
 }
 
 /** Somebody uses the app. */
-export function touch(): void {
-  if (look()) return;
-  used = Date.now();
-  localStorage.setItem("used", String(used));
+export function use(): void {
+  if (!look()) touch();
 }
 
 /** Ask who is signed in, and for the key. Away changes nothing. */
 export async function hear_session(): Promise<void> {
   try {
-    const told = await signed_in();
+    const told = await signed_in_with_key();
     const before = session;
     if (opens && told.subject !== before?.subject) return location.reload();
     if (before && over() && told.ends_at === before.ends_at) return location.assign(SIGN_IN);
     opens = await opener(told.key);
     session = { subject: told.subject, ends_at: told.ends_at, idle_s: told.idle_s, closes: closer(told.key) };
     localStorage.setItem("session", JSON.stringify(session));
-    if (told.ends_at !== before?.ends_at) used = Date.now();
-    localStorage.setItem("used", String(used));
+    if (told.ends_at !== before?.ends_at) touch();
     locked.value = over();
   } catch (fault) {
     if (!(fault instanceof Away || fault instanceof Refused)) throw fault;

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request, Response
 
 from services.web.proxy.handlers import Proxy
 from services.web.proxy.rules import API, PAGES
-from services.web.sessions.api import COOKIE, refuse_others
+from services.web.sessions.api import COOKIE, current, refuse_others
 from services.web.sessions.handlers import Sessions
 from shared.contracts.reasons import Reason
 from shared.runtime.faults import Rejected
@@ -29,14 +29,13 @@ def routes(proxy: Proxy, sessions: Sessions, origin: str) -> APIRouter:
         path = _sent(request).removeprefix(f"/api/{service}")
         if not path.startswith(API):
             raise Rejected(Reason.UNKNOWN_ROUTE)
-        one = request.cookies.get(COOKIE, "")
-        session = await sessions.current(one)
+        session = await current(sessions, request)
         return await proxy.passed(
             request,
             service,
             path,
             token=session.tokens.access,
-            goes_on=partial(sessions.still, one),
+            goes_on=partial(sessions.still, request.cookies.get(COOKIE, "")),
             headers=NO_STORE,
         )
 

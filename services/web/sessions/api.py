@@ -14,6 +14,7 @@ from services.web.sessions.rules import (
     HOME,
     IDLE,
     Session,
+    idle_s,
     may_read,
     may_write,
     path_of_ours,
@@ -30,6 +31,9 @@ COOKIE = "__Host-session"
 SIGN_IN_COOKIE = "__Host-sign-in"
 BACK = "/sign-in/back"
 #: At a sign-out: what the app kept of guests goes too.
+#: In which a page of ours tells for how many seconds nobody has used it: its own requests are no use of a session. Who
+#: tells less keeps only their own session longer.
+IDLE_HEADER = "Idle-S"
 CLEARED = {"Clear-Site-Data": '"cache", "cookies", "storage"'}
 
 _PAGES = Pages(
@@ -61,6 +65,12 @@ def refuse_others(request: Request, origin: str) -> None:
 def routes(sessions: Sessions, origin: str) -> APIRouter:
     """The routes of sessions; `origin` is ours."""
     router = APIRouter(include_in_schema=False)
+
+async def current(sessions: Sessions, request: Request) -> Session:
+    """The session that a request is made in; raises as `Sessions.current`."""
+    idle = idle_s(request.headers.get(IDLE_HEADER, ""))
+    return await sessions.current(request.cookies.get(COOKIE, ""), idle)
+
 
     @router.get("/sign-in")
     async def sign_in(request: Request) -> Response:
@@ -108,14 +118,14 @@ def routes(sessions: Sessions, origin: str) -> APIRouter:
     async def session(request: Request) -> Response:
         """Who is signed in, and until when; never a token."""
         refuse_others(request, origin)
-        found = await sessions.current(request.cookies.get(COOKIE, ""))
+        found = await current(sessions, request)
         return Response(to_json(_told(found)), headers=NO_STORE, media_type=JSON)
 
     @router.get("/session/key")
     async def key(request: Request) -> Response:
         """The same, with the key pair that opens the person's drafts, for a page that keeps it in memory."""
         refuse_others(request, origin)
-        found = await sessions.current(request.cookies.get(COOKIE, ""))
+        found = await current(sessions, request)
         body = {**_told(found), "key": await sessions.drafts_key(found.who)}
         return Response(to_json(body), headers=NO_STORE, media_type=JSON)
 

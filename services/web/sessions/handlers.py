@@ -87,14 +87,17 @@ class Sessions:
         )
         return SignedIn(new, session, begun["next"])
 
-    async def current(self, one: str) -> Session:
-        """The session of a cookie, with a token that is good; raises Rejected if there is none, Unavailable."""
+    async def current(self, one: str, idle_s: int = 0) -> Session:
+        """The session of a cookie, with a token that is good; its page was last used `idle_s` ago.
+
+        Raises Rejected if there is none, Unavailable.
+        """
         session = await self._read(one)
         now = self._now()
         if session is None:
             raise Rejected(Reason.NOT_SIGNED_IN)
         if session.shared:
-            await self._store.keep(one, kept_s(session, now))
+            await self._store.keep(one, kept_s(session, now, idle_s))
         return await self._renew(one, session) if to_renew(session, now) else session
 
     async def drafts_key(self, who: Who) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from datetime import datetime, timedelta
 WHOLE = timedelta(hours=12)
 #: On a device that others use too: the next one at the counter must not find the last one's session.
 IDLE = timedelta(minutes=15)
+#: More digits of seconds than it takes to be idle for years.
+IDLE_DIGITS_MAX = 9
 #: A token is renewed while it is still good for a request and its answer.
 RENEW_BEFORE = timedelta(seconds=60)
 #: From its last use. A draft ends after 24 h, and what became of it is shown for 24 h more.
@@ -67,10 +69,18 @@ def alive(session: Session, now: datetime) -> bool:
     return now < session.ends_at
 
 
-def kept_s(session: Session, now: datetime) -> int:
-    """For how many seconds the session is kept without a further request; at least one."""
-    left = session.ends_at - now
-    return max(1, int((min(left, IDLE) if session.shared else left).total_seconds()))
+def kept_s(session: Session, now: datetime, idle_s: int = 0) -> int:
+    """For how many seconds the session is kept if nobody uses it again; its page was last used `idle_s` ago.
+
+    At least one.
+    """
+    left = (session.ends_at - now).total_seconds()
+    return max(1, int(min(left, IDLE.total_seconds() - idle_s) if session.shared else left))
+
+
+def idle_s(told: str) -> int:
+    """How long nobody has used the page that asks, as it tells; 0 if it tells nothing that is a length of time."""
+    return int(told[:IDLE_DIGITS_MAX]) if told.isascii() and told.isdecimal() else 0
 
 
 def to_renew(session: Session, now: datetime) -> bool:

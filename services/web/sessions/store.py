@@ -129,8 +129,8 @@ class SessionStore:
         return open_sealed(one, await _asked(self._redis.get(self._session(place_of(one)))))
 
     async def keep(self, one: str, kept_s: int) -> None:
-        """Let a session that is there be kept so long from now; raises Unavailable."""
-        await _asked(self._redis.expire(self._session(place_of(one)), kept_s))
+        """Let a session that is there be kept so long from now, unless it is kept longer; raises Unavailable."""
+        await _asked(self._redis.expire(self._session(place_of(one)), kept_s, gt=True))
 
     async def change(self, one: str, document: dict[str, Any]) -> bool:
         """Change a session; False, and nothing is written, if it ended meanwhile; raises Unavailable."""

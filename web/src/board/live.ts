@@ -1,7 +1,8 @@
 /** What the board knows: the boards of my sites, the one that is followed, and whether it is as it is now. */
 import { computed, signal } from "@preact/signals";
-import { Away, type Board, type Boards, read, Refused, SIGN_IN } from "../api";
+import { Away, type Board, type Boards, read, Refused, signed_out } from "../api";
 import { route } from "../route";
+import { idle } from "../use";
 import { language } from "../words";
 
 /** All my sites as they were when the page was opened, or when all of them were looked at last. */
@@ -79,11 +80,11 @@ async function listen(wanted: string, leaving: AbortSignal): Promise<boolean> {
   let watch = setTimeout(() => silence.abort(), SILENT_MS);
   try {
     const answer = await fetch(`/api/audit/v1/board/${encodeURIComponent(wanted)}/stream`, {
-      headers: { Accept: "text/event-stream" },
+      headers: { Accept: "text/event-stream", ...idle() },
       cache: "no-store",
       signal: AbortSignal.any([leaving, silence.signal]),
     });
-    if (answer.status === 401) location.assign(SIGN_IN);
+    if (answer.status === 401) signed_out();
     if (!answer.ok || !answer.body) return false;
     const lines = answer.body.pipeThrough(new TextDecoderStream()).getReader();
     for (let rest = "", part = await lines.read(); !part.done; part = await lines.read()) {

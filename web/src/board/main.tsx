@@ -1,15 +1,17 @@
 /** The managers' board: which site and view is shown, live, and whether it is as it is now. */
 import { render } from "preact";
 import { useEffect, useRef } from "preact/hooks";
-import { sign_out } from "../api";
+import { SIGN_IN, sign_out, when_signed_out } from "../api";
 import { Icon } from "../icons";
 import { replace, route, to } from "../route";
 import { Title } from "../title";
+import { touch, watch } from "../use";
 import { LANGUAGES, language, type Language, moment, say, speak, speakFrom } from "../words";
 import { Calls } from "./calls";
 import { Flow } from "./flow";
 import { Later } from "./later";
 import { begin, board, follow, group, heard_at, live, now, site, trouble } from "./live";
+import { keep, leave, locked, look } from "./lock";
 import { Now } from "./now";
 import { Nothing } from "./parts";
 import { Signals } from "./signals";
@@ -36,13 +38,14 @@ const mine = () => VIEWS.filter((one) => one.name !== "sites" || (group.value?.b
 const shown = () => mine().find((one) => one.name === route.value[0]) ?? VIEWS[0];
 
 function App() {
-  const wanted = site.value;
+  const wanted = locked.value ? "" : site.value;
   useEffect(() => {
     if (!wanted) return;
     const leaving = new AbortController();
     void follow(wanted, leaving.signal);
     return () => leaving.abort();
   }, [wanted]);
+  if (locked.value) return <Locked key={language.value} />;
   return (
     <div key={language.value} class={live.value ? "board" : "board stale"}>
       <header>
@@ -54,6 +57,20 @@ function App() {
         <View />
       </main>
       <Foot />
+    </div>
+  );
+}
+
+function Locked() {
+  return (
+    <div class="board">
+      <main>
+        <Title words={say("board.locked.title")} />
+        <p class="lead">{say("board.locked.lead")}</p>
+        <a class="link" href={SIGN_IN}>
+          {say("board.locked.sign_in")}
+        </a>
+      </main>
     </div>
   );
 }
@@ -134,14 +151,14 @@ function Foot() {
           ))}
         </select>
       </label>
-      <button type="button" class="small" onClick={() => void leave()}>
+      <button type="button" class="small" onClick={() => void end()}>
         {say("board.sign_out")}
       </button>
     </footer>
   );
 }
 
-async function leave(): Promise<void> {
+async function end(): Promise<void> {
   const next = await sign_out();
   if (next) location.assign(next);
 }
@@ -155,8 +172,15 @@ async function start(): Promise<void> {
   });
   await speak(language.value);
   render(<App />, document.getElementById("app") as HTMLElement);
-  setInterval(() => (now.value = Date.now()), TICK_MS);
-  await begin();
+  // Somebody has opened the page.
+  touch();
+  watch(() => look() || touch());
+  when_signed_out(leave);
+  setInterval(() => {
+    now.value = Date.now();
+    void keep();
+  }, TICK_MS);
+  await Promise.all([keep(), begin()]);
 }
 
 void start();
