@@ -215,6 +215,36 @@ async def test_a_refused_sign_in_says_so_in_the_reader_s_language(web: Web):
     assert "Inloggningen fungerade inte" in page.text
 
 
+@pytest.mark.parametrize(("language", "again"), [("da", "Prøv igen"), ("en", "Try again")])
+async def test_while_the_issuer_is_away_the_way_back_says_so_and_leads_to_another_sign_in(
+    web: Web, monkeypatch: pytest.MonkeyPatch, language: str, again: str
+):
+    browser = web.browser()
+    path = await web.chosen(browser, after="/board/")
+
+    async def away(*_: object) -> None:
+        raise Unavailable(Reason.ISSUER_UNAVAILABLE)
+
+    monkeypatch.setattr("services.web.sessions.issuer.Issuer._answer", away)
+    page = await browser.get(path, headers={"Accept-Language": language})
+    assert (page.status_code, page.headers["content-type"]) == (503, "text/html; charset=utf-8")
+    assert again in page.text
+    assert page.headers["retry-after"]
+    assert SIGN_IN not in browser.cookies, "a code is good once"
+    monkeypatch.undo()
+    assert (await browser.get(path)).status_code == 400
+
+
+@pytest.mark.parametrize("path", ["/sign-in?device=own", "/sign-in/back?code=x&state=y"])
+async def test_a_sign_in_without_the_store_says_so_on_a_page(dist: Path, path: str):
+    async with serving(f"redis://127.0.0.1:{free_port()}/0", dist) as web:
+        browser = web.browser()
+        browser.cookies[SIGN_IN] = "a-sign-in"
+        page = await browser.get(path, headers={"Accept-Language": "nb"})
+        assert page.status_code == 503
+        assert "Prøv igjen" in page.text
+
+
 async def test_a_flood_of_sign_ins_does_not_fill_the_store(
     web: Web, monkeypatch: pytest.MonkeyPatch
 ):
@@ -252,6 +282,33 @@ async def test_on_a_shared_device_a_session_is_kept_for_fifteen_minutes_from_its
     assert reason(await browser.get(MINE), 401) == "not_signed_in"
 
 
+@pytest.mark.parametrize("path", ["/session", "/session/key", MINE, "/api/audit/v1/live"])
+async def test_a_request_that_a_page_makes_by_itself_keeps_no_session_longer(
+    web: Web, store: str, path: str
+):
+    browser = await web.sign_in(device="shared")
+    with redis.Redis.from_url(store) as client:
+        (key,) = [key for key in client.keys("web:*session:*") if client.ttl(key) <= 900]
+
+        async def kept_s(idle_s: str) -> int:
+            headers = {IDLE_HEADER: idle_s}
+            async with browser.client.stream(
+                "GET",
+                path,
+                headers={**headers, "Cookie": f"{SESSION}={browser.cookies[SESSION]}"},
+            ) as answer:
+                assert answer.status_code == 200
+            return int(client.ttl(key))
+
+        client.expire(key, 60)
+        assert await kept_s("840") <= 60
+        assert await kept_s("900") <= 60
+        assert await kept_s("999999999999999999999") <= 60
+        assert 290 <= await kept_s("600") <= 300
+        assert 290 <= await kept_s("700") <= 300, "another page of it was used later"
+        assert 890 <= await kept_s("-1") <= 900
+
+
 async def test_a_sign_out_ends_the_session_and_clears_what_the_browser_kept(web: Web):
     browser = await web.sign_in()
     kept = dict(browser.cookies)
@@ -282,33 +339,6 @@ async def test_a_session_that_ends_elsewhere_ends_the_stream_that_it_opened(
     other.cookies = dict(browser.cookies)
     headers = {"Cookie": f"{SESSION}={browser.cookies[SESSION]}", "Sec-Fetch-Site": "same-origin"}
     async with web.client.stream("GET", "/api/complaints/v1/live", headers=headers) as stream:
-@pytest.mark.parametrize("path", ["/session", "/session/key", MINE, "/api/audit/v1/live"])
-async def test_a_request_that_a_page_makes_by_itself_keeps_no_session_longer(
-    web: Web, store: str, path: str
-):
-    browser = await web.sign_in(device="shared")
-    with redis.Redis.from_url(store) as client:
-        (key,) = [key for key in client.keys("web:*session:*") if client.ttl(key) <= 900]
-
-        async def kept_s(idle_s: str) -> int:
-            headers = {IDLE_HEADER: idle_s}
-            async with browser.client.stream(
-                "GET",
-                path,
-                headers={**headers, "Cookie": f"{SESSION}={browser.cookies[SESSION]}"},
-            ) as answer:
-                assert answer.status_code == 200
-            return int(client.ttl(key))
-
-        client.expire(key, 60)
-        assert await kept_s("840") <= 60
-        assert await kept_s("900") <= 60
-        assert await kept_s("999999999999999999999") <= 60
-        assert 290 <= await kept_s("600") <= 300
-        assert 290 <= await kept_s("700") <= 300, "another page of it was used later"
-        assert 890 <= await kept_s("-1") <= 900
-
-
         assert stream.headers["content-type"].startswith("text/event-stream")
         parts = stream.aiter_bytes()
         assert await anext(parts) == b": here\n\n"

@@ -20,9 +20,10 @@ from services.web.sessions.rules import (
     path_of_ours,
 )
 from shared.contracts.reasons import Reason
-from shared.runtime.faults import Rejected
+from shared.runtime.faults import Rejected, Unavailable
 from shared.runtime.http.answers import JSON, NO_STORE
 from shared.runtime.http.pages import PAGE_HEADERS, Pages
+from shared.runtime.observe import log
 from shared.runtime.words import accepted_language, say
 
 #: A cookie of this name is only taken from this very host, by TLS, for every path (RFC 6265bis).
@@ -30,16 +31,19 @@ COOKIE = "__Host-session"
 #: What a browser that signs in shows when it comes back.
 SIGN_IN_COOKIE = "__Host-sign-in"
 BACK = "/sign-in/back"
-#: At a sign-out: what the app kept of guests goes too.
 #: In which a page of ours tells for how many seconds nobody has used it: its own requests are no use of a session. Who
 #: tells less keeps only their own session longer.
 IDLE_HEADER = "Idle-S"
+#: At a sign-out: what the app kept of guests goes too.
 CLEARED = {"Clear-Site-Data": '"cache", "cookies", "storage"'}
 
 _PAGES = Pages(
     choice="""<p>{{ say("web.sign_in.device") }}</p>
 <p><a href="{{ own }}">{{ say("web.sign_in.own") }}</a></p>
 <p><a href="{{ shared }}">{{ say("web.sign_in.shared", minutes=minutes) }}</a></p>
+""",
+    away="""<p>{{ say("web.sign_in.away.why") }}</p>
+<p><a href="{{ again }}">{{ say("web.sign_in.away.again") }}</a></p>
 """,
     refused="""<p>{{ say("web.sign_in.refused.why") }}</p>
 <p><a href="/sign-in">{{ say("web.sign_in.refused.again") }}</a></p>
@@ -62,15 +66,15 @@ def refuse_others(request: Request, origin: str) -> None:
         raise Rejected(Reason.CROSS_SITE)
 
 
-def routes(sessions: Sessions, origin: str) -> APIRouter:
-    """The routes of sessions; `origin` is ours."""
-    router = APIRouter(include_in_schema=False)
-
 async def current(sessions: Sessions, request: Request) -> Session:
     """The session that a request is made in; raises as `Sessions.current`."""
     idle = idle_s(request.headers.get(IDLE_HEADER, ""))
     return await sessions.current(request.cookies.get(COOKIE, ""), idle)
 
+
+def routes(sessions: Sessions, origin: str) -> APIRouter:
+    """The routes of sessions; `origin` is ours."""
+    router = APIRouter(include_in_schema=False)
 
     @router.get("/sign-in")
     async def sign_in(request: Request) -> Response:
@@ -79,7 +83,10 @@ async def current(sessions: Sessions, request: Request) -> Session:
         device = request.query_params.get("device", "")
         if device not in ("own", "shared"):
             return _choice(request, after)
-        url, one = await sessions.begin(after, shared=device == "shared")
+        try:
+            url, one = await sessions.begin(after, shared=device == "shared")
+        except Unavailable as away:
+            return _away(request, away, "/sign-in?" + urlencode({"next": after, "device": device}))
         response = RedirectResponse(url, 303, NO_STORE)
         set_cookie(response, SIGN_IN_COOKIE, one, SIGN_IN_S)
         return response
@@ -97,6 +104,9 @@ async def current(sessions: Sessions, request: Request) -> Session:
             )
         except Rejected:
             return _refused(request)
+        except Unavailable as away:
+            # What this sign-in began with is gone: another one is needed.
+            return _away(request, away, "/sign-in")
         response = RedirectResponse(signed_in.next, 303, NO_STORE)
         kept_s = None if signed_in.session.shared else COOKIE_S
         set_cookie(response, COOKIE, signed_in.id, kept_s)
@@ -163,8 +173,20 @@ def _choice(request: Request, after: str) -> Response:
 
 
 def _refused(request: Request) -> Response:
+    return _ended(request, "refused", 400)
+
+
+def _away(request: Request, away: Unavailable, again: str) -> Response:
+    log.warning("sign_in_unavailable", reason=away.reason.value)
+    response = _ended(request, "away", away.reason.status, again=again)
+    response.headers["Retry-After"] = str(away.retry_after_s)
+    return response
+
+
+def _ended(request: Request, page: str, status: int, **values: str) -> Response:
+    """A page that says why a sign-in came to its end, and leads to another one."""
     language = accepted_language(request.headers.get("accept-language", ""))
-    page = _PAGES.render("refused", language, say(language, "web.sign_in.refused.title"))
-    response = HTMLResponse(page, 400, PAGE_HEADERS)
+    title = say(language, f"web.sign_in.{page}.title")
+    response = HTMLResponse(_PAGES.render(page, language, title, **values), status, PAGE_HEADERS)
     set_cookie(response, SIGN_IN_COOKIE, "", 0)
     return response
