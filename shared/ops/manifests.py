@@ -705,6 +705,8 @@ def _contained(service: str) -> dict[str, str]:
         "answers_url": _address("notifier"),
         "offers_url": _address("compensation"),
         "complaints_url": _address("complaints"),
+        # As web writes it; who comes to the service's own port has the connection's address.
+        "client_address_header": "X-Real-IP",
         "mail_accounts": f"${{{service.upper()}_MAIL_ACCOUNTS:-}}",
         "reply_address": f"${{{PREFIX}REPLY_ADDRESS:-}}",
         **{

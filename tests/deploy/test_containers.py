@@ -18,6 +18,7 @@ from py3langid import langid
 
 from devstack import engine, stack
 from services.complaints.triage.languages import MODEL_LANGUAGES
+from services.web.proxy.handlers import ADDRESS_HEADER
 from services.web.settings import Settings as WebSettings
 from shared.contracts.catalogue import SERVICES
 from shared.contracts.complaints import Language
@@ -341,3 +342,9 @@ def test_links_to_customers_lead_to_the_port_of_the_service_that_has_the_page() 
     mutual = environment("compensation"), environment("notifier")
     assert mutual[0]["SERVICE_CHECK_ANSWERS_URL"] == mutual[1]["SERVICE_CHECK_PUBLIC_URL"]
     assert mutual[1]["SERVICE_CHECK_OFFERS_URL"] == mutual[0]["SERVICE_CHECK_PUBLIC_URL"]
+
+
+def test_complaints_reads_the_clients_address_from_the_header_that_web_writes() -> None:
+    """Otherwise all browsers that come through web share the limits of one address."""
+    given = composed()["complaints"]["environment"]
+    assert given["SERVICE_CHECK_CLIENT_ADDRESS_HEADER"].lower() == ADDRESS_HEADER

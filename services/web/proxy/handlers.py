@@ -24,6 +24,8 @@ ANSWER_S = 30.0
 #: An answer of this length is read whole, which is cheaper than passing it on in parts.
 WHOLE_BYTES = 256 * 1024
 EVENTS = "text/event-stream"
+#: In which services are told the client's address; no header of that name is passed on.
+ADDRESS_HEADER = "x-real-ip"
 #: How often a stream looks whether its session goes on; services say something every ten seconds.
 SESSION_LOOK_S = 10.0
 
@@ -87,7 +89,7 @@ class Proxy:
         found.setdefault("accept-encoding", "identity")
         if token is not None:
             found["authorization"] = f"Bearer {token}"
-        found["x-real-ip"] = client_address(request, self._address_header)
+        found[ADDRESS_HEADER] = client_address(request, self._address_header)
         if trace := TRACE.get():
             found["traceparent"] = trace
         return found
