@@ -1,5 +1,6 @@
 /** What a face says: words of shared/words, amounts and times as the reader writes them. */
 import { signal } from "@preact/signals";
+import { in_words } from "./length";
 
 export const LANGUAGES = { nb: "Norsk", sv: "Svenska", da: "Dansk", en: "English" } as const;
 export type Language = keyof typeof LANGUAGES;
@@ -98,9 +99,9 @@ export function moment(at: string | number, zone: string | undefined, spoken: La
 export const day = (date: string): string =>
   new Date(`${date}T00:00:00Z`).toLocaleDateString(LOCALES[language.value], { weekday: "short", day: "numeric", month: "short", timeZone: "UTC" });
 
-/** A length of time in its largest whole unit, like "7 days" or "20 min". */
+/** A length of time, like "7 days", "36 hours" or "20 min". */
 export function length(seconds: number, spoken: Language = language.value): string {
-  const [unit, size] = seconds >= 86_400 ? (["day", 86_400] as const) : seconds >= 3_600 ? (["hour", 3_600] as const) : (["minute", 60] as const);
+  const { unit, count } = in_words(seconds);
   const style = { style: "unit", unit, unitDisplay: unit === "minute" ? "short" : "long" } as const;
-  return new Intl.NumberFormat(LOCALES[spoken], style).format(Math.max(1, Math.round(seconds / size)));
+  return new Intl.NumberFormat(LOCALES[spoken], style).format(count);
 }
