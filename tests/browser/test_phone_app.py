@@ -135,6 +135,51 @@ async def test_a_draft_of_yesterday_is_not_given(employee: Employee) -> None:
     assert await employee.given() == []
 
 
+async def test_a_check_that_was_taken_back_is_no_gift_in_the_drafts(employee: Employee) -> None:
+    await employee.opens()
+    for reason in ("Food and service", "Noise"):
+        await employee.page.goto(f"{employee.base}/app/#/")
+        await employee.chooses(reason)
+        await employee.taps("Give now")
+        await employee.page.locator("svg.qr").wait_for()
+    await employee.taps("Take it back")
+    await employee.page.locator("button.danger").click()
+    await employee.page.locator("h1", has_text="Taken back").wait_for()
+    await employee.page.goto(f"{employee.base}/app/#/drafts")
+    drafts = employee.page.locator(".stands")
+    await employee.sees("Taken back")
+    assert await drafts.all_inner_texts() == ["Taken back", "Given"]
+    await employee.looks("drafts-taken-back")
+    first, _ = await employee.given()
+    path = f"/v1/checks/{first['check_id']}/void"
+    aboard = employee.aboard
+    async with aboard.http("compensation", aboard.bearer("e-ingrid")) as elsewhere:
+        answer = await elsewhere.post(path, json={}, headers={"Idempotency-Key": "elsewhere"})
+    assert answer.status_code == HTTPStatus.OK, answer.text
+    await employee.page.reload()
+    await employee.page.locator(".taken_back").nth(1).wait_for()
+    assert await drafts.all_inner_texts() == ["Taken back", "Taken back"]
+
+
+async def test_what_one_service_answers_says_nothing_of_another(employee: Employee) -> None:
+    await employee.opens()
+    employee.front.down.add("compensation")
+    await employee.taps("Food and service")
+    await employee.page.locator(".standing .icon").wait_for()
+    await employee.opens("cases")
+    await employee.sees("No cases right now.")
+    await employee.page.goto(f"{employee.base}/app/#/sheet/food/dinner-for-two")
+    await employee.sees("Keep until you are online")
+    employee.front.down = {"notifier", "complaints"}
+    await employee.page.reload()
+    await employee.sees("Give now")
+    for screen in ("cases", "inbox"):
+        await employee.opens(screen)
+        await employee.sees("This needs a network.")
+    assert await employee.page.locator(".standing .icon").count() == 0
+    assert employee.said == []
+
+
 async def test_a_draft_is_not_shown_to_another_employee_and_holds_no_words_in_clear(
     employee: Employee,
 ) -> None:

@@ -1,4 +1,5 @@
 /** What a face asks of the services: same origin, with the session's cookie; a lost session leads to the sign-in. */
+import { signal } from "@preact/signals";
 import type { components as Audit } from "./contracts/audit";
 import type { components as Compensation } from "./contracts/compensation";
 import type { components as Complaints } from "./contracts/complaints";
@@ -48,6 +49,17 @@ export type Seen = A["PersonSeen"];
 export type Service = "audit" | "complaints" | "compensation" | "notifier";
 /** The sign-in, which leads back to this face. */
 export const SIGN_IN = `/sign-in?next=${encodeURIComponent(location.pathname)}`;
+/** `web` itself is asked too. */
+type Asked = Service | "web";
+/** Who did not answer when they were asked last: no network, or a service that is down; each screen looks at whom it asks. */
+export const away = signal<ReadonlySet<Asked>>(new Set(navigator.onLine ? [] : ["audit", "complaints", "compensation", "notifier", "web"]));
+
+function note(asked: Asked, answered: boolean): void {
+  if (away.value.has(asked) !== answered) return;
+  const others = [...away.value].filter((one) => one !== asked);
+  away.value = new Set(answered ? others : [...others, asked]);
+}
+
 /** How long a request may take. A write that took longer may have happened: it is repeated with its key. */
 const TIMEOUT_MS = 15_000;
 
@@ -76,11 +88,14 @@ export const signed_out = (): void => on_end();
 const KNOWN_MAX = 100;
 const known = new Map<string, { tag: string; body: unknown }>();
 
-async function ask(url: string, init: RequestInit): Promise<Response> {
+async function ask(asked: Asked, path: string, init: RequestInit = {}): Promise<Response> {
+  const url = asked === "web" ? path : `/api/${asked}/v1/${path}`;
+  const headers = { ...idle(), ...init.headers };
   let answer: Response;
   try {
-    answer = await fetch(url, { ...init, headers: { ...idle(), ...init.headers }, cache: "no-store", signal: AbortSignal.timeout(TIMEOUT_MS) });
+    answer = await fetch(url, { ...init, headers, cache: "no-store", signal: AbortSignal.timeout(TIMEOUT_MS) });
   } catch {
+    note(asked, false);
     throw new Away("no answer");
   }
   if (answer.status === 401) {
@@ -88,9 +103,9 @@ async function ask(url: string, init: RequestInit): Promise<Response> {
     throw new Away("signed out");
   }
   // 409 with Retry-After is a repeat that met its original under way.
-  if (answer.status >= 500 || answer.status === 429 || answer.status === 408 || answer.headers.has("retry-after")) {
-    throw new Away(String(answer.status));
-  }
+  const later = answer.status >= 500 || answer.status === 429 || answer.status === 408 || answer.headers.has("retry-after");
+  note(asked, !later);
+  if (later) throw new Away(String(answer.status));
   if (!answer.ok && answer.status !== 304) throw new Refused((await answer.json()) as Problem);
   return answer;
 }
@@ -104,12 +119,12 @@ export interface SignedIn {
 
 /** Who is signed in; throws Away or Refused. */
 export async function signed_in(): Promise<SignedIn> {
-  return (await (await ask("/session", {})).json()) as SignedIn;
+  return (await (await ask("web", "/session")).json()) as SignedIn;
 }
 
 /** The same, with the key that opens the person's drafts; throws Away or Refused. */
 export async function signed_in_with_key(): Promise<SignedIn & { key: JsonWebKey }> {
-  return (await (await ask("/session/key", {})).json()) as SignedIn & { key: JsonWebKey };
+  return (await (await ask("web", "/session/key")).json()) as SignedIn & { key: JsonWebKey };
 }
 
 /** Forget what was answered: somebody else may be at the device. */
@@ -127,12 +142,11 @@ export const read = async <T>(service: Service, path: string, language: string):
 
 /** The same with its ETag, for a write that says what it changes. */
 export async function read_tagged<T>(service: Service, path: string, language: string): Promise<{ body: T; tag: string }> {
-  const url = `/api/${service}/v1/${path}`;
-  const name = `${language} ${url}`;
+  const name = `${language} ${service} ${path}`;
   const before = known.get(name);
   const headers: Record<string, string> = { "Accept-Language": language };
   if (before) headers["If-None-Match"] = before.tag;
-  const answer = await ask(url, { headers });
+  const answer = await ask(service, path, { headers });
   if (answer.status === 304 && before) return { body: before.body as T, tag: before.tag };
   const body = (await answer.json()) as T;
   const tag = answer.headers.get("etag") ?? "";
@@ -145,7 +159,7 @@ export async function read_tagged<T>(service: Service, path: string, language: s
 export async function write<T>(service: Service, path: string, body: unknown, key: string, language: string, tag = ""): Promise<T> {
   const headers: Record<string, string> = { "Content-Type": "application/json", "Idempotency-Key": key, "Accept-Language": language };
   if (tag) headers["If-Match"] = tag;
-  const answer = await ask(`/api/${service}/v1/${path}`, { method: tag ? "PUT" : "POST", headers, body: JSON.stringify(body) });
+  const answer = await ask(service, path, { method: tag ? "PUT" : "POST", headers, body: JSON.stringify(body) });
   return (await answer.json()) as T;
 }
 

@@ -1,6 +1,6 @@
 /** What the app knows at the moment, and when it heard it. Guests' words are in memory alone. */
-import { signal } from "@preact/signals";
-import { Away, read, Refused } from "./api";
+import { computed, signal } from "@preact/signals";
+import { Away, away, read, Refused } from "./api";
 import type { Authority, Incident, Inbox, Me, Row, Site } from "./api";
 import { known, language, say } from "./words";
 
@@ -14,7 +14,8 @@ export const offered = signal<Row[]>([]);
 export const open = signal<Row[] | null>(null);
 export const inbox = signal<Inbox | null>(null);
 export const incidents = signal<Incident[]>([]);
-export const online = signal<boolean>(navigator.onLine);
+/** Whether a gift is given now: compensation answered when it was asked last. Otherwise it is kept as a draft. */
+export const online = computed(() => !away.value.has("compensation"));
 /** One sentence on top of the screen, such as why something did not work; empty for none. */
 export const notice = signal<string>("");
 
@@ -31,18 +32,13 @@ function keep(name: string, value: unknown): void {
   localStorage.setItem(name, JSON.stringify(value));
 }
 
-/** Run what asks a service; whether it answered. Being away is shown and is no fault. */
+/** Run what asks a service; whether it answered. Being away is shown, see `away`, and is no fault. */
 export async function heard(asking: () => Promise<void>): Promise<boolean> {
   try {
     await asking();
-    online.value = true;
     return true;
   } catch (fault) {
-    if (fault instanceof Away) {
-      online.value = false;
-      return false;
-    }
-    if (fault instanceof Refused) return false;
+    if (fault instanceof Away || fault instanceof Refused) return false;
     throw fault;
   }
 }

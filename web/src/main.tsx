@@ -1,7 +1,7 @@
 /** The phone app: which screen, and what happens at its opening and when the network is back. */
 import { render } from "preact";
 import { useEffect } from "preact/hooks";
-import { notice, online, refresh } from "./desk";
+import { notice, refresh } from "./desk";
 import { replay } from "./drafts/giving";
 import { Tabs } from "./parts";
 import { route } from "./route";
@@ -78,7 +78,6 @@ async function again(): Promise<void> {
     if (look()) return;
     await Promise.all([hear_session(), refresh()]);
   } else {
-    online.value = navigator.onLine;
     await hear_session();
     if (!locked.value) await refresh();
   }

@@ -1,9 +1,10 @@
 /** A wish on its way to the service: stored with its key before it is sent, and sent again until it is answered. */
 import { signal } from "@preact/signals";
-import { Away, Refused, write } from "../api";
-import type { DoesNotFit, Given, Wish } from "../api";
-import { hear_authority, online } from "../desk";
+import { Away, read, Refused, write } from "../api";
+import type { Check, DoesNotFit, Given, Wish } from "../api";
+import { hear_authority, heard, online } from "../desk";
 import { keys } from "../session";
+import { language } from "../words";
 import { type Draft, is_done, is_over, standing, undecided } from "./rules";
 import { type Database, DraftStore, opened } from "./store";
 
@@ -52,12 +53,10 @@ async function send(draft: Draft): Promise<Draft> {
   const after = { ...draft };
   try {
     after.given = await write<Given>("compensation", "checks", draft.wish, draft.key, draft.language);
-    online.value = true;
   } catch (fault) {
-    if (fault instanceof Away) online.value = false;
-    else if (!(fault instanceof Refused)) throw fault;
-    else if (fault.problem.type === "authority_exhausted") after.unfit = fault.problem as unknown as DoesNotFit;
-    else after.refused = fault.problem;
+    if (fault instanceof Refused && fault.problem.type === "authority_exhausted") after.unfit = fault.problem as unknown as DoesNotFit;
+    else if (fault instanceof Refused) after.refused = fault.problem;
+    else if (!(fault instanceof Away)) throw fault;
   }
   // One without an answer is as it was, or was let go meanwhile; what was given is shown all the same.
   if (is_done(after)) await (await stored()).put(after);
@@ -85,6 +84,22 @@ export async function confirm(draft: Draft): Promise<Draft> {
   const after = { ...draft, confirmed: Date.now() };
   await (await stored()).put(after);
   return await alone(() => send(after));
+}
+
+/** Checks were taken back, here or elsewhere. */
+export async function took_back(ids: readonly string[]): Promise<void> {
+  const held = await stored();
+  const gone = (await held.all()).drafts.filter((one) => one.given && !one.taken_back && ids.includes(one.given.check_id));
+  for (const one of gone) await held.put({ ...one, taken_back: true });
+  if (gone.length) await show();
+}
+
+/** Ask what was taken back of what I gave today. */
+export async function hear_taken_back(): Promise<void> {
+  await heard(async () => {
+    const { checks } = await read<{ checks: Check[] }>("compensation", "checks", language.value);
+    await took_back(checks.filter((one) => one.state === "voided").map((one) => one.check_id));
+  });
 }
 
 /** The employee lets a draft go. */

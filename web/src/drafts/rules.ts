@@ -25,15 +25,17 @@ export interface Draft {
   /** When the employee said that it still holds, in milliseconds. */
   confirmed?: number;
   given?: Given;
+  /** Whether what was given was taken back. */
+  taken_back?: boolean;
   unfit?: DoesNotFit;
   refused?: Problem;
 }
 
-export type Standing = "waiting" | "asking" | "ended" | "given" | "unfit" | "refused";
+export type Standing = "waiting" | "asking" | "ended" | "given" | "taken_back" | "unfit" | "refused";
 
 /** Where a draft stands now. */
 export function standing(draft: Draft, now: number): Standing {
-  if (draft.given) return "given";
+  if (draft.given) return draft.taken_back ? "taken_back" : "given";
   if (draft.unfit) return "unfit";
   if (draft.refused) return "refused";
   if (now - draft.made >= ENDS_AFTER_MS) return "ended";

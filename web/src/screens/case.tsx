@@ -1,7 +1,7 @@
 /** CASE: what happened, what to say, and what I can do: claim, give, fix, settle, hand over. */
 import { useEffect, useState } from "preact/hooks";
-import { type Colleagues, type Complaint, type Entry, type Playbook, read, tap } from "../api";
-import { done, heard, me, notice, online, refresh, refusal, site } from "../desk";
+import { away, type Colleagues, type Complaint, type Entry, type Playbook, read, tap } from "../api";
+import { done, heard, me, notice, refresh, refusal, site } from "../desk";
 import { spoken } from "../gift";
 import { Nothing, Screen } from "../parts";
 import { to } from "../route";
@@ -39,7 +39,7 @@ export function Case({ id }: { id: string }) {
   if (!shown) {
     return (
       <Screen title={say("app.case.title")} back={to("cases")}>
-        <Nothing words={say(online.value ? "app.loading" : "app.offline_unknown")} />
+        <Nothing words={say(away.value.has("complaints") ? "app.offline_unknown" : "app.loading")} />
       </Screen>
     );
   }

@@ -1,8 +1,8 @@
 /** CASES: mine and those that nobody has, each with its clock. */
 import { signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import { read, type Row } from "../api";
-import { heard, mine, offered, online, open, site } from "../desk";
+import { away, read, type Row } from "../api";
+import { heard, mine, offered, open, site } from "../desk";
 import { Icon } from "../icons";
 import { Nothing, Screen } from "../parts";
 import { to } from "../route";
@@ -25,7 +25,7 @@ export function Cases() {
   const none = !offered.value.length && !mine.value?.length && !others.length;
   return (
     <Screen title={say("app.cases.title")}>
-      {none && <Nothing words={say(online.value ? "app.cases.none" : "app.offline_unknown")} />}
+      {none && <Nothing words={say(away.value.has("complaints") ? "app.offline_unknown" : "app.cases.none")} />}
       <Group title="app.give.offered" rows={offered.value} />
       <Group title="app.give.mine" rows={mine.value ?? []} />
       <Group title="app.cases.open" rows={others} />

@@ -2,7 +2,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { type Given, tap } from "../api";
 import { done, site, tightest } from "../desk";
-import { drafts } from "../drafts/giving";
+import { drafts, took_back } from "../drafts/giving";
 import { Choices, Nothing, Rights, Screen } from "../parts";
 import { Qr } from "../qr";
 import { to } from "../route";
@@ -12,7 +12,6 @@ export function Done({ draft }: { draft: string }) {
   const found = drafts.value.find((one) => one.key === draft);
   const spoken = (found && found.language in LANGUAGES ? found.language : "en") as Language;
   const [ready, set] = useState(false);
-  const [back, taken] = useState(false);
   useEffect(() => void load(spoken).then(() => set(true)), [spoken]);
   const foot = (
     <a class="primary" href={to("")}>
@@ -26,7 +25,7 @@ export function Done({ draft }: { draft: string }) {
       </Screen>
     );
   }
-  const given = found.given;
+  const { given, taken_back: back } = found;
   return (
     <Screen title={say(back ? "app.done.taken_back" : "app.done.title")} back={to("")} foot={foot}>
       {ready && !back && <Ticket given={given} spoken={spoken} />}
@@ -34,7 +33,7 @@ export function Done({ draft }: { draft: string }) {
       {!back && given.reachable !== null && <p class="lead">{say(given.reachable ? "app.done.written" : "app.done.not_written")}</p>}
       <Left given={given} />
       {given.explain_by && !back && <Explain given={given} />}
-      {!back && <TakeBack id={given.check_id} taken={() => taken(true)} />}
+      {!back && <TakeBack id={given.check_id} />}
     </Screen>
   );
 }
@@ -90,9 +89,13 @@ function Explain({ given }: { given: Given }) {
 }
 
 /** Two taps: the second one names what happens. */
-export function TakeBack({ id, taken }: { id: string; taken: () => void }) {
+export function TakeBack({ id, taken }: { id: string; taken?: () => void }) {
   const [sure, ask] = useState(false);
-  const send = (): Promise<unknown> => tap("compensation", `checks/${id}/void`, {}, language.value);
+  const take_back = async (): Promise<void> => {
+    if (!(await done(() => tap("compensation", `checks/${id}/void`, {}, language.value)))) return;
+    await took_back([id]);
+    taken?.();
+  };
   if (!sure) {
     return (
       <button type="button" class="quiet-button" onClick={() => ask(true)}>
@@ -101,7 +104,7 @@ export function TakeBack({ id, taken }: { id: string; taken: () => void }) {
     );
   }
   return (
-    <button type="button" class="plain danger" onClick={() => void done(send).then((worked) => worked && taken())}>
+    <button type="button" class="plain danger" onClick={() => void take_back()}>
       {say("app.done.take_back_sure")}
     </button>
   );

@@ -1,6 +1,7 @@
 /** DRAFTS: what waits for the network, what is asked for once more, and what became of the others. */
+import { useEffect } from "preact/hooks";
 import { site } from "../desk";
-import { confirm, drafts, drop, replay, sealed } from "../drafts/giving";
+import { confirm, drafts, drop, hear_taken_back, replay, sealed } from "../drafts/giving";
 import { type Draft, standing } from "../drafts/rules";
 import { Nothing, Screen } from "../parts";
 import { go, to } from "../route";
@@ -8,6 +9,7 @@ import { moment, say } from "../words";
 
 export function Drafts() {
   const now = Date.now();
+  useEffect(() => void hear_taken_back(), []);
   return (
     <Screen title={say("app.drafts.title")} back={to("")} lead={say("app.drafts.lead")}>
       {sealed.value > 0 && <p class="notice">{say("app.drafts.sealed", { count: sealed.value })}</p>}
@@ -40,7 +42,7 @@ function One({ draft, now }: { draft: Draft; now: number }) {
         {(stands === "unfit" || stands === "refused") && <a class="small" href={to("limit", draft.key)}>{say("app.drafts.fits")}</a>}
         {stands === "asking" && <button type="button" class="small" onClick={() => void sent()}>{say("app.drafts.still")}</button>}
         {stands === "waiting" && <button type="button" class="small" onClick={() => void replay()}>{say("app.drafts.now")}</button>}
-        {stands !== "given" && (
+        {stands !== "given" && stands !== "taken_back" && (
           <button type="button" class="quiet-button" onClick={() => void drop(draft)}>
             {say("app.drafts.drop")}
           </button>

@@ -1,7 +1,7 @@
 /** INBOX: thanks first of all, and what colleagues and promises ask of me. */
 import { useEffect } from "preact/hooks";
-import { tap } from "../api";
-import { heard, inbox, online, site } from "../desk";
+import { away, tap } from "../api";
+import { heard, inbox, site } from "../desk";
 import { Icon } from "../icons";
 import { Nothing, Screen } from "../parts";
 import { to } from "../route";
@@ -20,7 +20,7 @@ export function Inbox() {
   }, [newest]);
   return (
     <Screen title={say("app.inbox.title")}>
-      {!found?.entries.length && <Nothing words={say(found || online.value ? "app.inbox.none" : "app.offline_unknown")} />}
+      {!found?.entries.length && <Nothing words={say(!found && away.value.has("notifier") ? "app.offline_unknown" : "app.inbox.none")} />}
       <div class="rows">
         {found?.entries.map((one) => (
           <a key={one.number} class={`row ${one.number > found.read_up_to ? "new" : ""}`} {...(one.complaint_id ? { href: to("case", one.complaint_id) } : {})}>

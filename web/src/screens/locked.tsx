@@ -1,6 +1,5 @@
 /** LOCKED: nobody used the device for a while, or the shift is over; drafts are kept. */
-import { SIGN_IN } from "../api";
-import { online } from "../desk";
+import { away, SIGN_IN } from "../api";
 import { Nothing, Screen } from "../parts";
 import { say } from "../words";
 
@@ -11,8 +10,8 @@ export function Locked() {
     </a>
   );
   return (
-    <Screen title={say("app.locked.title")} lead={say("app.locked.lead")} foot={online.value ? foot : undefined}>
-      {!online.value && <Nothing words={say("app.locked.offline")} />}
+    <Screen title={say("app.locked.title")} lead={say("app.locked.lead")} foot={away.value.has("web") ? undefined : foot}>
+      {away.value.has("web") && <Nothing words={say("app.locked.offline")} />}
     </Screen>
   );
 }
