@@ -278,6 +278,45 @@ async def test_what_is_given_for_a_complaint_is_shown_in_its_customer_s_language
     await employee.page.locator("section.ticket[lang=da]").wait_for()
 
 
+async def test_an_offer_that_waits_for_the_guest_leads_to_its_case(employee: Employee) -> None:
+    complaint = await employee.aboard.raise_complaint(text="The soup was cold.")
+    await employee.opens(f"what/food/{complaint}")
+    await employee.taps("Let the guest choose")
+    for box in (await employee.page.locator("input[type=checkbox]").all())[:2]:
+        await box.check()
+    await employee.taps("Let the guest choose from 2")
+    await employee.sees("The guest chooses")
+    await employee.page.goto(f"{employee.base}/app/#/")
+    await employee.sees("Waiting for the guest’s choice")
+    await employee.looks("give-choices")
+    (offer,) = [
+        one
+        for one in await employee.aboard.facts("compensation")
+        if one["type"] == "recovery.offer.made.v1"
+    ]
+    await employee.taps("Choose by")
+    await employee.sees("The soup was cold.")
+    await employee.aboard.post(
+        f"offers/{offer['offer_id']}/choice", "c", {"item": offer["options"][0]["item"]}
+    )
+    await employee.opens()
+    await employee.page.reload()
+    await employee.sees("What happened?")
+    await employee.page.wait_for_load_state("networkidle")
+    assert await employee.page.get_by_text("Waiting for the guest").count() == 0
+
+
+async def test_of_many_options_five_are_shown_at_first(employee: Employee) -> None:
+    await employee.opens("what/food")
+    rows = employee.page.locator("a.best, a.row")
+    await rows.nth(4).wait_for()
+    assert await rows.count() == 5
+    await employee.looks("what-first")
+    await employee.taps("more")
+    await rows.nth(6).wait_for()
+    await employee.looks("what-all")
+
+
 async def test_at_the_limit_what_fits_is_one_tap_away(employee: Employee) -> None:
     await employee.opens()
     for number in count():

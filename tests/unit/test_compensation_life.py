@@ -648,6 +648,34 @@ async def test_a_timer_never_rings_before_its_moment_and_is_never_lost(aboard: A
     assert "offer.lapsed" in await aboard.types("compensation")
 
 
+@pytest.mark.parametrize("ending", ["chosen", "over", "lapsed"])
+async def test_an_employee_sees_the_offers_that_they_made_and_nobody_has_chosen_from(
+    aboard: Aboard, ending: str
+):
+    first = await offered(aboard)
+    aboard.later(hours=1)
+    other = await aboard.raise_complaint(7, customer="booking-7")
+    wish = {"complaint_id": other, "items": ["cinema", "sincere-words"], "reason": "food"}
+    second = (await aboard.post("offers", "second", wish)).json()
+
+    async def mine(employee: str = "e-ingrid") -> list[dict]:
+        async with aboard.http("compensation", aboard.bearer(employee)) as phone:
+            return (await phone.get("/v1/offers")).json()["offers"]
+
+    shown = ("offer_id", "complaint_id", "expires_at")
+    assert await mine() == [
+        {**{name: one[name] for name in shown}, "reason": "food"} for one in (first, second)
+    ]
+    assert await mine("e-jonas") == [], "a colleague's are theirs"
+    if ending == "chosen":
+        await aboard.post(f"offers/{first['offer_id']}/choice", "c", {"item": "cinema"})
+    else:
+        aboard.later(hours=23)
+    if ending == "lapsed":
+        await aboard.ring("compensation")
+    assert [one["offer_id"] for one in await mine()] == [second["offer_id"]]
+
+
 async def test_an_offer_beyond_authority_is_answered_with_what_fits(aboard: Aboard):
     complaint = await aboard.raise_complaint()
     wish = {"complaint_id": complaint, "reason": "food"}

@@ -219,6 +219,7 @@ async def give_and_redeem(ask: Caller, about: str) -> None:
 async def let_choose(aboard: Aboard, ask: Caller, about: str) -> None:
     wish = {"complaint_id": about, "items": ["sincere-words", "cinema"], "reason": "food"}
     on_screen, by_link = await ask.write("offers", wish), await ask.write("offers", wish)
+    await ask.read("offers")
     await ask.read(f"offers/{by_link['offer_id']}/page.svg")
     await ask.write(f"offers/{on_screen['offer_id']}/choice", {"item": "sincere-words"})
     link = urlsplit(by_link["link"]).path

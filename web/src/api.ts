@@ -17,6 +17,7 @@ export type Given = C["GivenCheck"];
 export type DoesNotFit = C["DoesNotFit"];
 export type Check = C["CheckSummary"];
 export type Offered = C["OfferedChecks"];
+export type OpenOffer = C["OpenOffer"];
 export type Held = C["RedemptionReserved"];
 export type Captured = C["RedemptionCaptured"];
 export type Problem = C["Problem"];

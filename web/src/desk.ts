@@ -1,7 +1,7 @@
 /** What the app knows at the moment, and when it heard it. Guests' words are in memory alone. */
 import { computed, signal } from "@preact/signals";
 import { Away, away, read, Refused } from "./api";
-import type { Authority, Incident, Inbox, Me, Row, Site } from "./api";
+import type { Authority, Incident, Inbox, Me, OpenOffer, Row, Site } from "./api";
 import { known, language, say } from "./words";
 
 export const me = signal<Me | null>(kept("me"));
@@ -13,6 +13,8 @@ export const mine = signal<Row[] | null>(null);
 export const offered = signal<Row[]>([]);
 export const open = signal<Row[] | null>(null);
 export const inbox = signal<Inbox | null>(null);
+/** What I offered and nobody has chosen from. */
+export const choices = signal<OpenOffer[]>([]);
 export const incidents = signal<Incident[]>([]);
 /** Whether a gift is given now: compensation answered when it was asked last. Otherwise it is kept as a draft. */
 export const online = computed(() => !away.value.has("compensation"));
@@ -80,6 +82,7 @@ export async function refresh(): Promise<void> {
       keep("site", site.value);
     }),
     hear_authority(),
+    hear_choices(),
     heard(async () => {
       mine.value = (await read<{ complaints: Row[] }>("complaints", "complaints?view=mine", spoken)).complaints;
     }),
@@ -93,6 +96,12 @@ export async function refresh(): Promise<void> {
       incidents.value = (await read<{ incidents: Incident[] }>("compensation", "incidents", spoken)).incidents;
     }),
   ]);
+}
+
+export async function hear_choices(): Promise<void> {
+  await heard(async () => {
+    choices.value = (await read<{ offers: OpenOffer[] }>("compensation", "offers", language.value)).offers;
+  });
 }
 
 export async function hear_authority(): Promise<void> {
@@ -109,6 +118,7 @@ function forget_the_last(): void {
   for (const one of ["me", "authority", "as_of"]) localStorage.removeItem(one);
   authority.value = mine.value = open.value = inbox.value = null;
   offered.value = [];
+  choices.value = [];
 }
 
 /** Of my own windows, the one in which the least is left. */

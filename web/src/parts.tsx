@@ -1,5 +1,6 @@
 /** Parts that several screens are made of. */
 import type { ComponentChildren } from "preact";
+import { useState } from "preact/hooks";
 import { as_of, inbox, notice, online, site } from "./desk";
 import { waiting } from "./drafts/giving";
 import { Icon, type IconName } from "./icons";
@@ -116,6 +117,24 @@ export function Rights({ words, open = false }: { words: string; open?: boolean 
       </summary>
       <p>{words}</p>
     </details>
+  );
+}
+
+/** How many rows of a list are shown at first. */
+const ROWS = 5;
+
+/** Rows, of a long list the first ones; one that is alone behind the others is shown with them. */
+export function Rows({ of, first = ROWS }: { of: ComponentChildren[]; first?: number }) {
+  const [all, show] = useState(of.length <= first + 1);
+  return (
+    <div class="rows">
+      {all ? of : of.slice(0, first)}
+      {!all && (
+        <button type="button" class="plain" onClick={() => show(true)}>
+          {say("app.more", { count: of.length - first })}
+        </button>
+      )}
+    </div>
   );
 }
 

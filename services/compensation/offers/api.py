@@ -10,6 +10,7 @@ from typing import Annotated, ClassVar
 from fastapi import Request, Response
 from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
 
 from services.compensation.checks.api import (
     TITLED,
@@ -30,6 +31,7 @@ from shared.contracts.compensation import (
     Percent,
     ValueMinor,
 )
+from shared.contracts.complaints import Category
 from shared.contracts.event import AmountMinor, CheckId, ComplaintId, Currency, Id
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision, Fact
@@ -48,6 +50,12 @@ from shared.runtime.words import known_language
 IN_JSON = Inputs([Parameter("command", Parameter.KEYWORD_ONLY, annotation=Choose)])
 
 
+OPEN: JsonDict = {
+    "offer_id": "of-24199a388ee0750daf49447ce0889da5",
+    "complaint_id": "co-9f86d081884c7d65",
+    "reason": "food",
+    "expires_at": "2026-06-04T14:00:00Z",
+}
 #: Fields of a form that are read; ours has one.
 FIELDS_MAX = 10
 
@@ -95,6 +103,30 @@ class OfferedChecks(Answer):
     expires_at: Annotated[datetime, Field(description="Until when the customer may choose.")]
     reachable: Reachable
     link: Annotated[str, Field(description="The URL of the page on which the customer chooses.")]
+
+
+class OpenOffer(Answer):
+    """An offer that its customer has not chosen from, as the employee who made it sees it."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [OPEN]})
+
+    offer_id: Annotated[Id, Field(description="The offer's id.")]
+    complaint_id: ComplaintId
+    reason: Annotated[Category, Field(description="What went wrong.")]
+    expires_at: Annotated[datetime, Field(description="Until when the customer may choose.")]
+
+
+class OpenOffers(Answer):
+    """My open offers."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"offers": [OPEN]}]})
+
+    offers: Annotated[
+        list[OpenOffer],
+        Field(
+            description="Those that I made and nobody has chosen from; the one that ends first in front."
+        ),
+    ]
 
 
 class ChosenCheck(Answer):
@@ -209,6 +241,14 @@ def _for_employees(
     async def choose_offered(ask: Ask, offer_id: Identifier, command: Choose) -> Decision:
         """Choose for the customer on the employee's screen; the answer is the check with its code."""
         return await handlers.choose_for(offer_id, command.item, ask.principal, ask.view)
+
+    @to.read("/v1/offers", EMPLOYEE, OpenOffers)
+    async def list_offers(ask: Ask) -> OpenOffers:
+        """The offers that I made and nobody has chosen from."""
+        found = await handlers.open_ones(ask.principal, ask.view)
+        return OpenOffers(
+            offers=[OpenOffer.about(one, offer_id=name) for name, one in found.items()]
+        )
 
     @to.picture("/v1/offers/{offer_id}/page.svg", EMPLOYEE, refuses=(Reason.UNKNOWN_OFFER,))
     async def draw_offer_link(ask: Ask, offer_id: Identifier) -> str:

@@ -21,7 +21,15 @@ from services.compensation.checks.handlers import (
 )
 from services.compensation.checks.rules import Check, CheckRequest, issued, refuse
 from services.compensation.offers.page import Choice, Chosen, Shown
-from services.compensation.offers.rules import ChosenLanguage, Offer, charged, chosen, lapse, offer
+from services.compensation.offers.rules import (
+    ChosenLanguage,
+    Offer,
+    charged,
+    chosen,
+    lapse,
+    offer,
+    open_of,
+)
 from services.compensation.staff.handlers import fallback_for
 from services.compensation.staff_context import ContextLoader
 from shared.contracts.compensation import OFFERED_MAX, Option, Safety
@@ -30,6 +38,7 @@ from shared.contracts.event import Flag, Id
 from shared.contracts.policy import CatalogueItem, Policy
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision
+from shared.runtime.engine.store import RANGE_MAX
 from shared.runtime.engine.view import View
 from shared.runtime.faults import Rejected
 from shared.runtime.http.auth import Principal
@@ -169,6 +178,17 @@ class Offers:
             headroom,
             view.now,
         )
+
+    async def open_ones(self, principal: Principal, view: View) -> dict[str, Offer]:
+        """The offers that this employee made and nobody has chosen from, the one that ends first in front.
+
+        Raises Rejected, Unavailable.
+        """
+        staff = await self._context.staff(principal, view)
+        name = open_of(staff.site, staff.employee_id)
+        # One page holds more than one employee's authority can.
+        page = await view.range(Offer, name, None, RANGE_MAX)
+        return {offer_id: made for offer_id, made in page.documents if made.open_at(view.now)}
 
     async def offered(self, offer_id: str, site: str | None, view: View) -> Offer:
         """An offer of the site (of any, if None); raises Rejected(unknown_offer)."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import ClassVar
 
@@ -19,7 +19,8 @@ from shared.contracts.compensation import OfferChosen, OfferLapsed, OfferMade, O
 from shared.contracts.complaints import Category, CustomerErased, Language, Severity
 from shared.contracts.notifier import PreferencesChanged
 from shared.contracts.policy import Policy
-from shared.kernel import Decision, Document, Fold, Posting, Slice, Timer
+from shared.contracts.roster import employee_name
+from shared.kernel import Decision, Document, Fold, Posting, Slice, Timer, score_at
 
 LAPSE = "lapse"
 #: Prefix of the account that counts what open offers hold of another account.
@@ -156,6 +157,18 @@ def language_chosen(known: ChosenLanguage | None, fact: PreferencesChanged) -> C
     return ChosenLanguage(language=fact.language)
 
 
+def open_of(site: str, employee_id: str) -> str:
+    """The set of the offers that one employee made and nobody has chosen from."""
+    return f"open/{employee_name(site, employee_id)}"
+
+
+def stands(made: Offer) -> Mapping[str, int]:
+    """Lists an open offer at its employee, the one that ends first in front."""
+    if made.check_id is not None or made.lapsed:
+        return {}
+    return {open_of(made.site, made.employee_id): score_at(made.expires_at)}
+
+
 def held(fact: OfferMade) -> Sequence[Posting]:
     """Postings of what an offer holds.
 
@@ -211,4 +224,5 @@ SLICE = Slice(
         OfferChosen: over,
         OfferLapsed: over,
     },
+    indexes={Offer: stands},
 )

@@ -1,16 +1,16 @@
 /** GIVE: what is left, who the guest is, and what happened, which is the first tap. */
 import { useEffect } from "preact/hooks";
 import type { Category } from "../api";
-import { authority, incidents, mine, offered, site, tightest } from "../desk";
+import { authority, choices, incidents, mine, offered, site, tightest } from "../desk";
 import { booking, forget_sheet } from "../gift";
 import { Icon } from "../icons";
-import { Screen } from "../parts";
+import { Rows, Screen } from "../parts";
 import { to } from "../route";
 import { Scan } from "../scan";
 import { moment, money, say } from "../words";
 import { Group } from "./cases";
 
-/** How many of my cases stand here; the others are a tap away. */
+/** How many of my cases and of my offers stand here; the others are a tap away. */
 const SHOWN = 3;
 const CATEGORIES: Category[] = ["food", "delay", "noise", "cleanliness", "staff", "billing", "baggage", "facilities", "safety", "other"];
 
@@ -38,6 +38,7 @@ export function Give() {
         </a>
       ))}
       <Group title="app.give.offered" rows={offered.value} />
+      <Choosing />
       <Group title="app.give.mine" rows={mine.value?.slice(0, SHOWN) ?? []} />
     </Screen>
   );
@@ -56,6 +57,30 @@ function Left() {
       </p>
       <progress max={now.ceiling_minor} value={now.left_minor} aria-label={say("app.left.title")} />
     </div>
+  );
+}
+
+/** Guests who have not chosen from what I offered. */
+function Choosing() {
+  if (!choices.value.length) return null;
+  return (
+    <>
+      <h2>{say("app.give.chooses")}</h2>
+      <Rows
+        key={choices.value.length}
+        first={SHOWN}
+        of={choices.value.map((one) => (
+          <a key={one.offer_id} class="row" href={to("case", one.complaint_id)}>
+            <Icon name={one.reason} />
+            <span>
+              <b>{say(`category.${one.reason}`)}</b>
+              <small>{say("app.offer.until", { time: moment(one.expires_at, site.value?.timezone) })}</small>
+            </span>
+            <Icon name="next" />
+          </a>
+        ))}
+      />
+    </>
   );
 }
 

@@ -1,10 +1,10 @@
 /** WHAT: the best option first, which is the second tap; then the next ones, and what bears on the choice. */
 import { useEffect, useState } from "preact/hooks";
 import { type Category, type Offered, type Option, type Options, tap } from "../api";
-import { done, online, site } from "../desk";
+import { done, hear_choices, online, site } from "../desk";
 import { ask_options, asked, booking, valid_s } from "../gift";
 import { Icon } from "../icons";
-import { Nothing, Rights, Screen } from "../parts";
+import { Nothing, Rights, Rows, Screen } from "../parts";
 import { Qr } from "../qr";
 import { to } from "../route";
 import { language, length, moment, say, worth } from "../words";
@@ -12,6 +12,8 @@ import { language, length, moment, say, worth } from "../words";
 /** How many a guest may choose between. */
 const CHOOSE_MIN = 2;
 const CHOOSE_MAX = 3;
+/** How many stand here at first, the best with them: no guest waits for a longer list. */
+const SHOWN = 5;
 
 export function What({ reason, complaint }: { reason: string; complaint: string }) {
   useEffect(() => void ask_options(reason, complaint), [reason, complaint, booking.value]);
@@ -87,14 +89,16 @@ function List(props: {
         <Valid item={best.item} />
         <Icon name="next" />
       </a>
-      <div class="rows">
-        {rest.map((one) => (
+      <Rows
+        key={rest.length}
+        first={SHOWN - 1}
+        of={rest.map((one) => (
           <a key={one.item} class="row" href={path(one)}>
             <Said option={one} />
             <Icon name="next" />
           </a>
         ))}
-      </div>
+      />
     </>
   );
 }
@@ -137,7 +141,7 @@ function Bearing({ found }: { found: Options }) {
 
 async function let_choose(reason: string, complaint: string, items: string[], made: (offer: Offered) => void): Promise<void> {
   const body = { complaint_id: complaint, items, reason: reason as Category };
-  await done(async () => made(await tap<Offered>("compensation", "offers", body, language.value)));
+  if (await done(async () => made(await tap<Offered>("compensation", "offers", body, language.value)))) void hear_choices();
 }
 
 /** The page on which the guest chooses, as a code for their phone. */
