@@ -21,6 +21,7 @@ from shared.contracts.roster import EmployeeListed, Listing
 from shared.runtime.words import say
 from shared.testing.builders import record
 from shared.testing.clock import START
+from tests.browser.guest import PHONE
 from tests.browser.manager import Manager
 from tests.browser.phone import Employee
 from tests.suites.measured import fact
@@ -192,6 +193,19 @@ async def test_the_hours_equal_the_measures(manager: Manager) -> None:
     for measure, amount in (("complaints_by_hour", 3), ("checks_by_hour", 1)):
         assert await manager.measures(measure) == {"": amount, f"{START:%H}": amount}
     assert manager.said == []
+
+
+async def test_a_phone_shows_one_day_of_hours_and_all_views(manager: Manager) -> None:
+    await a_day(manager)
+    await manager.opens("flow")
+    await manager.sees("The last 48 hours")
+    await manager.page.set_viewport_size(PHONE)  # type: ignore[arg-type]
+    await manager.sees("The last 24 hours")
+    assert await manager.page.locator(".table tbody tr").count() == 24
+    seen = await manager.page.locator("nav a").evaluate_all(
+        "all => all.filter(one => one.getBoundingClientRect().right <= innerWidth).length"
+    )
+    assert seen == await manager.page.locator("nav a").count()
 
 
 async def test_another_assumption_gives_another_return_and_the_service_says_which(

@@ -1,5 +1,5 @@
 /** FLOW: complaints and gifts by the hour, beside a usual hour. */
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { Board } from "../api";
 import { say } from "../words";
 import { clock, number } from "./figures";
@@ -7,8 +7,10 @@ import { now } from "./live";
 import { day_before, hear_measures, useHeard } from "./measures";
 import { Card, Nothing } from "./parts";
 
-/** Two nights and the day between them, so that one day has the other beside it. */
+/** So that one day has the other beside it; on a phone, where their bars would be hairs, one day. */
 const HOURS = 48;
+const ON_A_PHONE = 24;
+const phone = matchMedia("(max-width: 40rem)");
 const HOUR_MS = 3_600_000;
 /** What is usual is the average of four weeks, as on the rest of the board. */
 const USUAL_DAYS = 28;
@@ -19,10 +21,17 @@ export type Hour = { at: number; complaints: number; checks: number; usual: numb
 export function Flow({ board }: { board: Board }) {
   const { site } = board;
   const hour = Math.floor(now.value / HOUR_MS);
-  const hours = useHeard(() => hear_hours(site), `${site} ${hour}`);
+  const heard = useHeard(() => hear_hours(site), `${site} ${hour}`);
+  const [narrow, fits] = useState(phone.matches);
+  useEffect(() => {
+    const changed = (): void => fits(phone.matches);
+    phone.addEventListener("change", changed);
+    return () => phone.removeEventListener("change", changed);
+  }, []);
+  const hours = useMemo(() => heard && heard.slice(narrow ? -ON_A_PHONE : 0), [heard, narrow]);
   if (!hours) return <Nothing words={say("board.trouble.loading")} />;
   return (
-    <Card title={say("board.flow.title")} lead={say("board.flow.lead", { hours: HOURS })}>
+    <Card title={say("board.flow.title")} lead={say("board.flow.lead", { hours: hours.length })}>
       <Chart hours={hours} zone={board.timezone} />
       <details class="table">
         <summary>{say("board.flow.table")}</summary>

@@ -1,6 +1,6 @@
 /** The managers' board: which site and view is shown, live, and whether it is as it is now. */
 import { render } from "preact";
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect } from "preact/hooks";
 import { SIGN_IN, sign_out, when_signed_out } from "../api";
 import { Icon } from "../icons";
 import { replace, route, to } from "../route";
@@ -123,12 +123,8 @@ function Standing() {
 }
 
 function Tabs() {
-  const tabs = useRef<HTMLElement>(null);
-  const name = shown().name;
-  // On a phone there is not room for all of them.
-  useEffect(() => tabs.current?.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" }), [name]);
   return (
-    <nav aria-label={say("board.tab.title")} ref={tabs}>
+    <nav aria-label={say("board.tab.title")}>
       {mine().map((one) => (
         <a key={one.name} href={to(one.name, site.value)} aria-current={one === shown() ? "page" : undefined}>
           {say(`board.tab.${one.name}`)}

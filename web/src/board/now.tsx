@@ -12,14 +12,12 @@ export function Now({ board }: { board: Board }) {
   return (
     <>
       <Glance board={board} />
-      <div class="columns">
+      <div class="balanced">
         <Promises board={board} />
-        <div>
-          <Budgets board={board} />
-          <Card title={say("board.now.today")}>
-            <Figures of={board.today.filter((one) => REST.includes(one.measure) && one.part === "")} zone={board.timezone} />
-          </Card>
-        </div>
+        <Budgets board={board} />
+        <Card title={say("board.now.today")}>
+          <Figures of={board.today.filter((one) => REST.includes(one.measure) && one.part === "")} zone={board.timezone} />
+        </Card>
       </div>
     </>
   );
