@@ -85,6 +85,20 @@ class Behind:
 
 
 @asynccontextmanager
+async def aboard_on(
+    redis_url: str, directory: Path, policy: Policy | None = None
+) -> AsyncIterator[Aboard]:
+    """Services on a store of their own."""
+    async with AsyncExitStack() as stack:
+        shard, stores = token_hex(4), {}
+        for name in SERVED:
+            stores[name] = store = RedisStore(redis_url, name, shard)
+            await store.open()
+            stack.push_async_callback(store.close)
+        yield await Aboard(directory, policy, stores=stores).begin()
+
+
+@asynccontextmanager
 async def open_to_guests(
     redis_url: str,
     browser: Browser,
@@ -93,13 +107,7 @@ async def open_to_guests(
     policy: Policy | None = None,
 ) -> AsyncIterator[Guest]:
     """Services on a store of their own, and a guest whose phone reaches them."""
-    async with AsyncExitStack() as stack:
-        shard, stores = token_hex(4), {}
-        for name in SERVED:
-            stores[name] = store = RedisStore(redis_url, name, shard)
-            await store.open()
-            stack.push_async_callback(store.close)
-        aboard = await Aboard(directory, policy, stores=stores).begin()
+    async with aboard_on(redis_url, directory, policy) as aboard:
         ours, base = listening()
         async with (
             served(Behind(aboard), ours),

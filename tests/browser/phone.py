@@ -211,9 +211,19 @@ class Employee(Somebody):
     async def with_phone(
         cls, browser: Browser, directory: Path, language: str = "en", *, recording: bool = False
     ) -> AsyncIterator[Self]:
-        """The employee, until the end of the `with` block; their phone has the time of the services."""
+        """The employee, until the end of the `with` block, with services of their own."""
         aboard = await Aboard(directory, recording=recording).begin()
+        async with cls.at(aboard, browser, language) as one:
+            yield one
+
+    @classmethod
+    @asynccontextmanager
+    async def at(
+        cls, aboard: Aboard, browser: Browser, language: str = "en", employee: str = "e-ingrid"
+    ) -> AsyncIterator[Self]:
+        """An employee, until the end of the `with` block; their phone has the time of the services."""
         front, (ours, base) = Front(aboard), listening()
+        front.sign_in(employee)
         phone = await browser.new_context(viewport=PHONE, locale=language, has_touch=True)
         async with served(front, ours), phone as context:
             await context.clock.install(time=START)
