@@ -46,7 +46,7 @@ _PAGES = Pages(
 <p><a href="{{ again }}">{{ say("web.sign_in.away.again") }}</a></p>
 """,
     refused="""<p>{{ say("web.sign_in.refused.why") }}</p>
-<p><a href="/sign-in">{{ say("web.sign_in.refused.again") }}</a></p>
+<p><a href="{{ again }}">{{ say("web.sign_in.refused.again") }}</a></p>
 """,
 )
 
@@ -103,7 +103,7 @@ def routes(sessions: Sessions, origin: str) -> APIRouter:
                 cookies.get(COOKIE, ""),
             )
         except Rejected:
-            return _refused(request)
+            return _ended(request, "refused", 400)
         except Unavailable as away:
             # What this sign-in began with is gone: another one is needed.
             return _away(request, away, "/sign-in")
@@ -172,21 +172,17 @@ def _choice(request: Request, after: str) -> Response:
     return HTMLResponse(page, headers=PAGE_HEADERS)
 
 
-def _refused(request: Request) -> Response:
-    return _ended(request, "refused", 400)
-
-
 def _away(request: Request, away: Unavailable, again: str) -> Response:
     log.warning("sign_in_unavailable", reason=away.reason.value)
-    response = _ended(request, "away", away.reason.status, again=again)
+    response = _ended(request, "away", away.reason.status, again)
     response.headers["Retry-After"] = str(away.retry_after_s)
     return response
 
 
-def _ended(request: Request, page: str, status: int, **values: str) -> Response:
-    """A page that says why a sign-in came to its end, and leads to another one."""
+def _ended(request: Request, page: str, status: int, again: str = "/sign-in") -> Response:
+    """A page that says why a sign-in came to its end, and leads to another one at `again`."""
     language = accepted_language(request.headers.get("accept-language", ""))
     title = say(language, f"web.sign_in.{page}.title")
-    response = HTMLResponse(_PAGES.render(page, language, title, **values), status, PAGE_HEADERS)
+    response = HTMLResponse(_PAGES.render(page, language, title, again=again), status, PAGE_HEADERS)
     set_cookie(response, SIGN_IN_COOKIE, "", 0)
     return response
