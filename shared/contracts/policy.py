@@ -932,6 +932,10 @@ class Policy(Part):
         timedelta(days=2),
         description="Duration within which a customer chooses between what was offered.",
     )
+    kept_customer: AmountMinor | None = Field(
+        None,
+        description="What a customer who stays is worth to the site, in minor units of the policy's `currency`: an assumption, which employees see as one beside what they gave; null if they see none.",
+    )
     incidents: Incidents | None = Field(
         None, description="When complaints are one incident, and what is given then; null if never."
     )

@@ -252,6 +252,7 @@ class SiteShown(Answer):
                         }
                     ],
                     "promises": [{"category": "food", "severity": "severe", "within_s": 900}],
+                    "kept_customer_minor": 600000,
                 }
             ]
         }
@@ -266,6 +267,12 @@ class SiteShown(Answer):
     catalogue: Annotated[list[CatalogueEntry], Field(description="What can be given.")]
     promises: Annotated[
         list[PromisedTime], Field(description="The promised times, by category and severity.")
+    ]
+    kept_customer_minor: Annotated[
+        AmountMinor | None,
+        Field(
+            description="What the site assumes that a customer who stays is worth to it, in minor units of `currency`; null if it says nothing."
+        ),
     ]
 
 
@@ -358,6 +365,7 @@ def routes(face: Face, handlers: Options, titles: Titles) -> Routes:
                 for category in Category
                 for severity in Severity
             ],
+            kept_customer_minor=policy.kept_customer,
         )
 
     return to

@@ -17,6 +17,7 @@ export function Me() {
   return (
     <Screen title={say("app.me.title")} lead={me.value ? `${me.value.employee_id} · ${me.value.role}` : ""}>
       <Windows />
+      <Kept />
       <Shift />
       <Today />
       <div class="rows">
@@ -60,6 +61,25 @@ function Windows() {
         );
       })}
     </div>
+  );
+}
+
+/** What my gifts cost beside what they are for: the second number is an assumption, and says so. */
+function Kept() {
+  const { currency = "", kept_customer_minor: kept } = site.value ?? {};
+  const mine = authority.value?.scopes.find((one) => one.scope === "employee_day");
+  if (!kept || !mine) return null;
+  return (
+    <ul class="facts">
+      <li>
+        <span>{say("app.me.cost")}</span>
+        <span>{money(mine.used_minor, currency)}</span>
+      </li>
+      <li>
+        <span>{say("app.me.kept")}</span>
+        <span>{money(kept, currency)}</span>
+      </li>
+    </ul>
   );
 }
 
