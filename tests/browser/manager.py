@@ -44,6 +44,12 @@ class Manager(Employee):
         await self.later(**after)
         self.front.sign_in(self.front.employee)
 
+    async def scrolls(self) -> None:
+        """Read on, and wait until the page has noticed it."""
+        await self.page.mouse.move(200, 200)
+        await self.page.mouse.wheel(0, 100)
+        await self.page.wait_for_function("Date.now() - Number(localStorage.used) < 60_000")
+
     async def is_live(self) -> None:
         """Wait until the board says that its numbers are of now."""
         language = await self.page.locator("html").get_attribute("lang")
