@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, ClassVar
 
-from pydantic import AwareDatetime, Field, StringConstraints
+from pydantic import AwareDatetime, BeforeValidator, Field, StringConstraints
 
 from shared.contracts.compensation import Safety
 from shared.contracts.complaints import Language
@@ -309,6 +309,17 @@ class MessageSaid(MessageFact):
     )
 
 
+def _none_without_length(hours: object) -> object:
+    """None in place of hours that begin and end at one time: earlier builds let fractions of a second through, and wrote such."""
+    if isinstance(hours, dict) and hours.get("starts") == hours.get("ends"):
+        return None
+    return hours
+
+
+#: The quiet hours that a customer chose, as they are stored.
+ChosenHours = Annotated[QuietHours | None, BeforeValidator(_none_without_length)]
+
+
 class PreferencesChanged(Fact):
     """A customer said how they want to be told; it holds for every message from now on, also for those that wait."""
 
@@ -326,7 +337,7 @@ class PreferencesChanged(Fact):
     language: Annotated[Language | None, Data.PERSONAL] = Field(
         None, description="Language of messages; absent for that of the complaint."
     )
-    quiet_hours: Annotated[QuietHours | None, Data.PERSONAL] = Field(
+    quiet_hours: Annotated[ChosenHours, Data.PERSONAL] = Field(
         None, description="Time of each day in which messages wait; absent for the site's."
     )
     timezone: Annotated[TimeZone | None, Data.PERSONAL] = Field(

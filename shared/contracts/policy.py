@@ -58,9 +58,23 @@ Duration = Annotated[timedelta, Field(gt=timedelta(0), le=timedelta(days=731))]
 ItemId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=96)]
 #: Questions of a survey: more are answered by few.
 SURVEY_MAX = 3
+
+
+def _local(at: time) -> time:
+    """A time of day as it is written; raises PydanticCustomError for what would be lost in writing."""
+    if at.tzinfo is not None:
+        why = "must be a local time without a zone"
+    elif at.microsecond:
+        why = "must be a time of whole seconds"
+    else:
+        return at
+    raise PydanticCustomError("contradiction", "{why}", {"why": why})
+
+
 #: A time like "06:00" in the policy's time zone.
 LocalTime = Annotated[
     time,
+    AfterValidator(_local),
     PlainSerializer(lambda t: t.strftime("%H:%M:%S"), return_type=str),
     # As it is read, so that documents have one schema of what is read and written.
     WithJsonSchema({"type": "string", "format": "time"}, mode="serialization"),
@@ -173,20 +187,15 @@ class Authority(Part):
     )
 
     def contradictions(self) -> Iterator[Contradiction]:
-        """A missing role `any`, a time with a zone, and a shift that is listed twice."""
+        """A missing role `any`, and a shift that is listed twice."""
         if self.roles.get(ANY_ROLE) is None:
             yield (
                 ("roles",),
                 sorted(self.roles),
                 'needs a role "any" with amounts: every rank has some',
             )
-        if self.day_starts.tzinfo is not None:
-            yield ("day_starts",), str(self.day_starts), "must be a local time without a zone"
         if len(set(self.shifts_start)) < len(self.shifts_start):
             yield ("shifts_start",), [str(at) for at in self.shifts_start], "lists a time twice"
-        for position, at in enumerate(self.shifts_start):
-            if at.tzinfo is not None:
-                yield ("shifts_start", position), str(at), "must be a local time without a zone"
 
 
 class CustomerLimit(Part):
@@ -474,10 +483,7 @@ class QuietHours(Part):
     ends: LocalTime = Field(description="Local time from which messages go again.")
 
     def contradictions(self) -> Iterator[Contradiction]:
-        """A time with a zone, and hours without an end."""
-        for name, at in (("starts", self.starts), ("ends", self.ends)):
-            if at.tzinfo is not None:
-                yield (name,), str(at), "must be a local time without a zone"
+        """Hours without an end."""
         if self.starts == self.ends:
             yield ("ends",), str(self.ends), "must not be `starts`: no message would go at all"
 
@@ -564,9 +570,7 @@ class Notify(Part):
     )
 
     def contradictions(self) -> Iterator[Contradiction]:
-        """A mailbox, channel or provider that is named twice, which would be taken once; a time with a zone."""
-        if self.digest_at.tzinfo is not None:
-            yield ("digest_at",), str(self.digest_at), "must be a local time without a zone"
+        """A mailbox, channel or provider that is named twice, which would be taken once."""
         if len(set(self.safety)) < len(self.safety):
             yield ("safety",), self.safety, "lists one twice"
         if len(set(self.channels)) < len(self.channels):
@@ -832,12 +836,6 @@ class OpenTime(Part):
     ends: LocalTime = Field(
         description="Local time at which it ends; on the next day if not after `starts`."
     )
-
-    def contradictions(self) -> Iterator[Contradiction]:
-        """A time with a zone."""
-        for name, at in (("starts", self.starts), ("ends", self.ends)):
-            if at.tzinfo is not None:
-                yield (name,), str(at), "must be a local time without a zone"
 
 
 class Policy(Part):

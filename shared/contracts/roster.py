@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import datetime, time
+from datetime import datetime
 from typing import Annotated, ClassVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
@@ -43,12 +43,9 @@ class Shift(Part):
     )
 
     def contradictions(self) -> Iterator[Contradiction]:
-        """A shift without length, and a time with a zone."""
+        """A shift without length."""
         if self.starts == self.ends:
             yield ("ends",), str(self.ends), "must differ from starts"
-        for name, at in (("starts", self.starts), ("ends", self.ends)):
-            if isinstance(at, time) and at.tzinfo is not None:
-                yield (name,), str(at), "must be a local time without a zone"
 
 
 class Listing(Part):

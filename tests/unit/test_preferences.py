@@ -176,6 +176,8 @@ async def test_what_is_chosen_is_shown_and_a_browser_comes_back_to_the_page(aboa
         ({"starts": "21:00", "ends": "21:00"}, "ends"),
         ({"starts": "21:00+02:00", "ends": "07:00"}, "starts"),
         ({"starts": "late", "ends": "07:00"}, "starts"),
+        ({"starts": "10:00:00.5", "ends": "10:00:00.9"}, "starts"),
+        ({"starts": "10:00", "ends": "10:00:50"}, "ends"),
         ({"timezone": "Europe"}, "timezone"),
         ({"timezone": "../etc/passwd"}, "timezone"),
         ({"timezone": "Oslo"}, "timezone"),
@@ -222,6 +224,15 @@ async def test_only_a_channel_with_an_address_is_offered_and_saved(tmp_path: Pat
     answer = await choose(aboard, link, channel="sms")
     assert (answer.status_code, 'id="why-channel"' in answer.text) == (422, True)
     assert PreferencesChanged.TYPE not in {one["type"] for one in await aboard.facts("notifier")}
+
+
+def test_hours_without_length_that_were_stored_once_are_none():
+    """Earlier builds took fractions of a second, and wrote them off."""
+    stored = {"quiet_hours": {"starts": "10:00:00", "ends": "10:00:00"}}
+    assert Preferences.model_validate(stored) == Preferences()
+    fact = {"customer_ref": "c-1", "site": "ms-aurora", "tells": "everything", **stored}
+    told = PreferencesChanged.model_validate({**fact, "changed_at": "2026-06-03T14:00:00Z"})
+    assert told.quiet_hours is None
 
 
 def test_what_is_left_empty_is_as_the_site_has_it():
@@ -534,6 +545,8 @@ async def test_a_repeat_gets_the_answer_of_the_first_though_the_version_is_anoth
         {"timezone": "Factory"},
         {"quiet_hours": {"starts": "21:00", "ends": "21:00"}},
         {"quiet_hours": {"starts": "21:00Z", "ends": "07:00"}},
+        {"quiet_hours": {"starts": "10:00:00.5", "ends": "10:00:00.9"}},
+        {"quiet_hours": {"starts": "10:00:00", "ends": "10:00:50"}},
         {"name": "Kari"},
     ],
 )

@@ -41,8 +41,8 @@ from shared.runtime.words import say
 FIELDS_MAX = 10
 #: The longest name of a request, which the page makes.
 ONCE_CHARS_MAX = 64
-#: A time of day as browsers send it, or nothing.
-CLOCK_PATTERN = r"^([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?$|^$"
+#: A time of day as browsers send it, of whole minutes, or nothing.
+CLOCK_PATTERN = r"^([01][0-9]|2[0-3]):[0-5][0-9](:00)?$|^$"
 
 
 def _one_of(choices: type[StrEnum]) -> dict[str, Any]:
@@ -128,6 +128,13 @@ def _of_a_zone(name: str) -> str:
     return zone_of(name).key
 
 
+def _whole_minutes(hours: QuietHours | None) -> QuietHours | None:
+    """Hours as people say them; raises ValueError for others."""
+    if hours is not None and (hours.starts.second or hours.ends.second):
+        raise ValueError("quiet hours must begin and end at whole minutes")
+    return hours
+
+
 class WantedPreferences(BaseModel):
     """How a customer wants to be told; what is left out is as the site has it."""
 
@@ -136,8 +143,8 @@ class WantedPreferences(BaseModel):
     tells: Tells = Field(Tells.EVERYTHING, description="What they want to be told of.")
     channel: MessageChannel | None = Field(None, description="The channel that they want first.")
     language: Language | None = Field(None, description="Language of messages.")
-    quiet_hours: QuietHours | None = Field(
-        None, description="Local time of each day in which messages wait."
+    quiet_hours: Annotated[QuietHours | None, AfterValidator(_whole_minutes)] = Field(
+        None, description="Local time of each day in which messages wait, of whole minutes."
     )
     timezone: Annotated[TimeZone, AfterValidator(_of_a_zone)] | None = Field(
         None, description="Where the customer's clock is, by its IANA name."
@@ -352,12 +359,20 @@ def _value(field: str, read: Callable[[str], T], text: str) -> T | None:
 
 def _quiet(starts: str, ends: str) -> QuietHours | None:
     """The hours of two fields; None if both are empty."""
-    begin = _value("starts", time.fromisoformat, starts)
-    end = _value("ends", time.fromisoformat, ends)
+    begin = _value("starts", _minute, starts)
+    end = _value("ends", _minute, ends)
     if begin is None and end is None:
         return None
-    if begin is None or begin.tzinfo is not None:
+    if begin is None:
         raise WrongField("starts")
-    if end is None or end.tzinfo is not None or end == begin:
+    if end is None or end == begin:
         raise WrongField("ends")
     return QuietHours(starts=begin, ends=end)
+
+
+def _minute(text: str) -> time:
+    """A local time of day of whole minutes; raises ValueError for any other."""
+    at = time.fromisoformat(text)
+    if at.tzinfo is not None or at.second or at.microsecond:
+        raise ValueError(text)
+    return at

@@ -8,8 +8,7 @@ from typing import ClassVar
 
 from shared.contracts.complaints import CustomerErased, Language
 from shared.contracts.intake import MessageChannel
-from shared.contracts.notifier import Author, Occasion, PreferencesChanged, Tells
-from shared.contracts.policy import QuietHours
+from shared.contracts.notifier import Author, ChosenHours, Occasion, PreferencesChanged, Tells
 from shared.kernel import Decision, Document, Fold, Slice
 
 #: Messages that are not about an open complaint. Mail programs offer to end them with one click (RFC 8058).
@@ -37,7 +36,7 @@ class Preferences(Document):
     tells: Tells = Tells.EVERYTHING
     channel: MessageChannel | None = None
     language: Language | None = None
-    quiet_hours: QuietHours | None = None
+    quiet_hours: ChosenHours = None
     timezone: str | None = None
     #: When they said it last, and when the customer was erased last: such facts come in any order.
     changed_at: datetime | None = None
