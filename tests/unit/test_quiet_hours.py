@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
+from functools import partial
+from operator import add
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from services.notifier.messages.rules import Message, State, defer, message_deferred, not_sent
@@ -74,6 +78,86 @@ def test_where_half_past_two_comes_twice_a_message_of_the_evening_goes_at_the_fi
     assert quiet_until(SHORT, OSLO, at("2026-10-24T23:00:00+02:00")) == first
     assert quiet_until(SHORT, OSLO, first) is None
     assert quiet_until(SHORT, OSLO, at("2026-10-25T02:10:00+01:00")) == second
+
+
+def test_hours_of_less_than_a_minute_end():
+    """The end of those was looked for in steps of a minute, for ever."""
+    short = QuietHours(starts=time(16, 23, 53), ends=time(16, 24, 50))
+    until = at("2026-07-01T16:24:50+02:00")
+    assert quiet_until(short, OSLO, at("2026-07-01T16:23:53+02:00")) == until
+    assert quiet_until(short, OSLO, until) is None
+
+
+def test_a_message_goes_where_the_clock_is_set_back_out_of_the_hours():
+    """Clocks go from 03:00 back to 02:00, which is not quiet."""
+    quiet = QuietHours(starts=time(2, 30), ends=time(3, 30))
+    set_back = at("2026-10-25T02:00:00+01:00")
+    assert quiet_until(quiet, OSLO, at("2026-10-25T02:45:00+02:00")) == set_back
+    assert quiet_until(quiet, OSLO, set_back) is None
+
+
+def test_hours_that_end_in_the_missing_hour_end_where_the_clock_is_set_out_of_them():
+    """Clocks go from 02:00 to 03:00."""
+    quiet = QuietHours(starts=time(1, 30), ends=time(2, 15))
+    assert quiet_until(quiet, OSLO, at("2026-03-29T01:45:00+01:00")) == at(
+        "2026-03-29T03:00:00+02:00"
+    )
+
+
+def is_quiet(quiet: QuietHours, zone: ZoneInfo, now: datetime) -> bool:
+    """Whether the clock on the wall shows a time in the hours."""
+    shown = now.astimezone(zone).time()
+    if quiet.starts < quiet.ends:
+        return quiet.starts <= shown < quiet.ends
+    return not quiet.ends <= shown < quiet.starts
+
+
+CLOCKS = st.times().map(lambda one: one.replace(microsecond=0))
+#: Clocks are set by an hour, by half an hour (Lord Howe), and at midnight (Santiago).
+ZONES = (
+    "Europe/Oslo",
+    "America/New_York",
+    "Australia/Lord_Howe",
+    "America/Santiago",
+    "Asia/Kathmandu",
+)
+#: Moments of 2026, and some close to where clocks are set.
+MOMENTS = st.one_of(
+    st.integers(0, 365 * 86_400),
+    *(
+        st.integers(-86_400, 7200).map(
+            partial(add, int((at(when) - at("2026-01-01T00:00Z")).total_seconds()))
+        )
+        for when in (
+            "2026-03-29T01:00Z",
+            "2026-10-25T01:00Z",
+            "2026-03-08T07:00Z",
+            "2026-11-01T06:00Z",
+            "2026-04-04T15:00Z",
+            "2026-10-03T15:30Z",
+            "2026-04-05T03:00Z",
+            "2026-09-06T04:00Z",
+        )
+    ),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(starts=CLOCKS, length=st.integers(1, 86_399), zone=st.sampled_from(ZONES), second=MOMENTS)
+def test_all_is_quiet_until_the_end_and_the_end_is_not(starts, length, zone, second):
+    ends = (datetime.combine(date(2026, 1, 1), starts) + timedelta(seconds=length)).time()
+    quiet, where = QuietHours(starts=starts, ends=ends), ZoneInfo(zone)
+    now = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=second)
+    until = quiet_until(quiet, where, now)
+    assert (until is not None) == is_quiet(quiet, where, now)
+    if until is not None:
+        assert now < until <= now + timedelta(hours=26)
+        assert not is_quiet(quiet, where, until)
+        between = range(
+            0, int((until - now).total_seconds()), max(1, int((until - now).total_seconds()) // 100)
+        )
+        assert all(is_quiet(quiet, where, now + timedelta(seconds=one)) for one in between)
+        assert is_quiet(quiet, where, until - timedelta(seconds=1))
 
 
 @pytest.mark.parametrize("zone", [OSLO, NEW_YORK])

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from shared.contracts.notifier import Occasion
 from shared.contracts.policy import QuietHours
 
-MINUTE = timedelta(minutes=1)
+DAY, SECOND = timedelta(days=1), timedelta(seconds=1)
 #: Messages that go at any hour. Somebody's safety cannot wait. The others answer what the customer, who is awake,
 #: did a moment ago, bring the code that they use now, or tell of a change that may not be theirs.
 AT_ONCE = frozenset(
@@ -34,23 +34,39 @@ CRITICAL = AT_ONCE | {
 
 
 def quiet_until(quiet: QuietHours | None, zone: ZoneInfo, now: datetime) -> datetime | None:
-    """The first minute after the quiet hours that `now` lies in; None if it lies in none."""
-    local = now.astimezone(zone)
-    if quiet is None or not _covers(quiet, local.time()):
+    """The first moment after the quiet hours that `now` lies in; None if it lies in none.
+
+    That is where the clock shows their end, or where it is set forward or back out of them.
+    """
+    until = now.astimezone(UTC)
+    while quiet is not None and _covers(quiet, local := until.astimezone(zone)):
+        on = local.date() if local.time() < quiet.ends else local.date() + DAY
+        ends = until + (datetime.combine(on, quiet.ends) - local.replace(tzinfo=None))
+        # If the clock is set before that, it does not show the end then; each turn goes on to where it is set.
+        until = _clock_set(zone, until, ends) or ends
+    return until if until > now else None
+
+
+def _clock_set(zone: ZoneInfo, start: datetime, end: datetime) -> datetime | None:
+    """The first moment at which the clock is set between two that are at most a day apart; None if it is not.
+
+    No zone sets its clock twice in a day, and each does so at a whole second.
+    """
+    before = start.astimezone(zone).utcoffset()
+    if end.astimezone(zone).utcoffset() == before:
         return None
-    # `fold` stays, so that of two hours of one name the end lies in the one that is running.
-    ends = datetime.combine(local, quiet.ends, tzinfo=zone).replace(fold=local.fold)
-    if quiet.ends <= local.time():
-        ends += timedelta(days=1)
-    until = ends.astimezone(UTC)
-    # In a night in which clocks go forward there may be no such time: then the first that there is after it.
-    while not _covers(quiet, (until - MINUTE).astimezone(zone).time()):
-        until -= MINUTE
-    return until
+    while end - start > SECOND:
+        middle = start + (end - start) / 2
+        if middle.astimezone(zone).utcoffset() == before:
+            start = middle
+        else:
+            end = middle
+    return end.replace(microsecond=0)
 
 
-def _covers(quiet: QuietHours, at: time) -> bool:
+def _covers(quiet: QuietHours, local: datetime) -> bool:
     """Whether a local time lies in the quiet hours."""
+    at = local.time()
     if quiet.starts < quiet.ends:
         return quiet.starts <= at < quiet.ends
     return at >= quiet.starts or at < quiet.ends
