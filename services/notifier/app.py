@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 
@@ -62,12 +62,14 @@ from services.notifier.webhooks.handlers import Webhooks
 from services.notifier.webhooks.post import Poster
 from services.notifier.webhooks.rules import WEBHOOK
 from services.notifier.wording.wording import Wording
+from shared.contracts.complaints import ComplaintReceived
 from shared.contracts.deadletters import DEAD_LETTER_FOLDS
 from shared.contracts.roster import LISTED, EmployeeListed
 from shared.kernel import Domain, Slice
 from shared.runtime.engine.effects import Effects
 from shared.runtime.engine.store import Store
 from shared.runtime.http.answers import shown_by
+from shared.runtime.kafka.watch import settled_to_the_end
 from shared.runtime.mail import accounts as mail_accounts
 from shared.runtime.mailboxes import load
 from shared.runtime.policies import POLICY_FOLDS
@@ -126,10 +128,12 @@ def build(
     store: Store | None = None,
     channels: Sequence[Channel] | None = None,
     poster: Poster | None = None,
+    complaints_read: Callable[[], Awaitable[bool]] | None = None,
 ) -> App:
     """The service, ready to run; nothing is connected yet.
 
-    `channels` are those of the settings if not given; `poster` posts webhooks to public addresses alone.
+    `channels` are those of the settings if not given; `poster` posts webhooks to public addresses alone;
+    `complaints_read` asks the broker whether the topic of complaints is settled to its end.
     """
     parts = Runtime(settings, DOMAIN, now=now, store=store)
     answers = Tokens(parts.vault.derive(FEEDBACK), FEEDBACK, now)
@@ -159,7 +163,9 @@ def build(
     reports = Reports(parts.settler, wires, sending)
     returned = mail_accounts.load(settings.mail_accounts) if settings.mail_accounts else {}
     employees, messages = Inboxes(keys), Messages()
-    voice = Voice(messages)
+    topics, applied = [ComplaintReceived.TOPIC], parts.settler.applied
+    settled = partial(settled_to_the_end, settings.broker, topics, applied)
+    voice = Voice(messages, parts.settler.view, complaints_read or settled)
     endpoints = endpoints_file.load(settings.webhooks) if settings.webhooks else {}
     webhooks = Webhooks(endpoints, poster or Poster(now))
     effects = Effects(parts.settler, parts.crash)

@@ -268,6 +268,8 @@ class Aboard:
         #: What customers get as text messages, where a policy has that channel.
         self.phone = Postbox("first", MessageChannel.SMS)
         self.news = AllRead()
+        #: Whether the notifier has read the topic of complaints to its end.
+        self.complaints_read = True
         #: How compensation reads its topic again.
         self.past: ReadHistory = self.history
         self.topics = Topics()
@@ -307,6 +309,7 @@ class Aboard:
                 now=now,
                 store=stores["notifier"],
                 channels=[self.postbox, self.phone],
+                complaints_read=self._complaints_read,
             ),
             "audit": build_audit(AuditSettings(**given), now=now, store=stores["audit"]),
         }
@@ -363,6 +366,9 @@ class Aboard:
                             await self.feed(name, inbox.topic, records[done:], number)
                             self._fed[name, inbox.topic, producer] = len(records)
                             moved = True
+
+    async def _complaints_read(self) -> bool:
+        return self.complaints_read
 
     def _past(self, since: datetime, records_max: int) -> AsyncIterator[Part]:
         return self.past(since, records_max)

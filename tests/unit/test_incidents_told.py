@@ -15,7 +15,10 @@ from services.complaints.selfservice.rules import (
     incident_closed,
     incident_opened,
 )
+from services.notifier.incidents.handlers import Voice
 from services.notifier.incidents.rules import SiteIncident
+from services.notifier.messages.handlers import Messages
+from services.notifier.subjects.rules import Story
 from shared.contracts.compensation import IncidentClosed, IncidentOpened
 from shared.contracts.complaints import Category
 from shared.contracts.intake import Contact, MessageChannel
@@ -181,26 +184,70 @@ async def test_whoever_has_no_address_is_in_the_incident_and_gets_no_letter(crow
     assert len((await public(crowd)).json()["incidents"]) == 1
 
 
-async def test_an_incident_waits_a_moment_for_its_complaints_and_not_for_ever(crowd: Aboard):
-    """A complaint that became a dead letter of ours does not hold up what comes after it."""
-    opened = IncidentOpened(
+def opened_for(aboard: Aboard, *complaint_ids: str) -> IncidentOpened:
+    """An incident that compensation opened, as the notifier reads it now."""
+    return IncidentOpened(
         incident_id="in-1",
         site=SITE,
         reason=Category.FOOD,
-        complaint_ids=("co-unknown",),
+        complaint_ids=complaint_ids,
         item="taxfree-card/20000",
         budget_minor=1000_00,
         currency="NOK",
         policy_version=1,
-        opened_at=crowd.clock(),
+        opened_at=aboard.clock(),
     )
-    records = [record(opened, 0)]
+
+
+async def test_an_incident_waits_for_its_complaints_and_not_for_one_that_was_refused(crowd: Aboard):
+    """A complaint that became a dead letter of ours does not hold up what comes after it."""
+    records = [record(opened_for(crowd, "co-unknown"), 0)]
+    crowd.complaints_read = False
     with pytest.raises(Unavailable):
         await crowd.feed("notifier", IncidentOpened.TOPIC, records, 9)
-    crowd.later(minutes=2)
+    crowd.complaints_read = True
     await crowd.feed("notifier", IncidentOpened.TOPIC, records, 9)
     assert await fates(crowd) == {}
     assert len((await public(crowd)).json()["incidents"]) == 1
+
+
+async def test_a_notifier_that_was_away_for_an_hour_tells_everybody_whom_an_incident_affects(
+    crowd: Aboard,
+):
+    """It may read of the incident before it reads of the complaints."""
+    names = [await crowd.raise_complaint(number) for number in range(2)]
+    await settled(crowd)
+    before = len(crowd.postbox.letters)
+    records = [record(opened_for(crowd, names[0], "co-late", names[1]), 0)]
+    crowd.later(hours=1)
+    crowd.complaints_read = False
+    for _ in range(3):
+        with pytest.raises(Unavailable):
+            await crowd.feed("notifier", IncidentOpened.TOPIC, records, 9)
+    crowd.complaints_read = True
+    await crowd.feed("notifier", IncidentOpened.TOPIC, records, 9)
+    await settled(crowd)
+    letters = [flat(one) for one in crowd.postbox.letters[before:]]
+    assert sum(any(words in one for words in WORDS.values()) for one in letters) == 2
+
+
+async def test_a_complaint_that_comes_while_its_topic_is_looked_at_is_not_missing(crowd: Aboard):
+    """The look at the topic's end is later than the look at the store."""
+    name, voice = "co-late", Voice(Messages(), lambda: here, crowd._complaints_read)
+    here = crowd.apps["notifier"].parts.settler.view()
+    here._state[Story.key(name)] = Story.model_construct()
+    with pytest.raises(Unavailable):
+        await voice._never_come([name])
+
+
+async def test_a_complaint_that_never_comes_is_logged_once(
+    crowd: Aboard, capsys: pytest.CaptureFixture[str]
+):
+    """An input is decided about as often as another one in its batch has to wait."""
+    voice = Voice(Messages(), crowd.apps["notifier"].parts.settler.view, crowd._complaints_read)
+    for _ in range(3):
+        await voice._never_come(["co-1"])
+    assert capsys.readouterr().out.count("incident_of_unknown_complaint") == 1
 
 
 async def test_any_page_may_read_it_and_a_copy_may_be_kept_for_a_moment(crowd: Aboard):

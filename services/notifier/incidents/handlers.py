@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime, timedelta
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
 from functools import partial
 from typing import NamedTuple
+
+from aiokafka.errors import KafkaError
 
 from services.notifier.incidents.rules import (
     SiteIncident,
@@ -27,9 +30,8 @@ from shared.runtime.kafka.inbox import Prepared
 from shared.runtime.observe import log
 from shared.runtime.policies import Policies, PolicyHead
 
-#: The complaints of an incident were read by compensation before, so they come within moments. One that is missing
-#: after this time became a dead letter; its customer has no letter about anything, and the others do not wait.
-STORY_COMES_WITHIN = timedelta(minutes=1)
+#: Complaints that were logged as missing and are not logged again, because an input is decided about more than once.
+LOGGED_MAX = 1000
 #: Incidents in one answer at most: one open per category, and the last that are over.
 OPEN_MAX, OVER_MAX = 50, 10
 #: How long one that is over is shown, so that whoever looks again sees that it is.
@@ -46,9 +48,18 @@ class Shown(NamedTuple):
 class Voice:
     """The incidents of all sites."""
 
-    def __init__(self, messages: Messages) -> None:
+    def __init__(
+        self,
+        messages: Messages,
+        view: Callable[[], View],
+        complaints_read: Callable[[], Awaitable[bool]],
+    ) -> None:
+        """`complaints_read` says whether all that is on the topic of complaints now is settled here."""
         self._messages = messages
+        self._view = view
+        self._complaints_read = complaints_read
         self._policies = Policies()
+        self._logged = deque[str](maxlen=LOGGED_MAX)
 
     def on_opened(self, event: Event[IncidentOpened]) -> Prepared:
         """Queue a letter to each customer whom the incident affects, where the site has words for it."""
@@ -77,29 +88,45 @@ class Voice:
     async def _opened(self, fact: IncidentOpened, view: View) -> Decision:
         if not await self._has_words(fact.site, fact.reason, view):
             return Decision()
-        facts: list[Fact] = []
-        for complaint_id in fact.complaint_ids:
-            facts += await self._told(complaint_id, fact.incident_id, fact.opened_at, view)
-        return Decision(facts)
+        return await self._told(fact.complaint_ids, fact.incident_id, view)
 
     async def _joined(self, fact: IncidentJoined, view: View) -> Decision:
         incident = await view.get(SiteIncident, fact.incident_id)
         if incident is None or not await self._has_words(fact.site, incident.reason, view):
             return Decision()
-        return Decision(await self._told(fact.complaint_id, fact.incident_id, fact.joined_at, view))
+        return await self._told([fact.complaint_id], fact.incident_id, view)
 
-    async def _told(
-        self, complaint_id: str, incident_id: str, since: datetime, view: View
-    ) -> Sequence[Fact]:
-        """The letter to one customer; none if they cannot be written to. Raises Unavailable while the complaint is on its way."""
-        story = await view.get(Story, complaint_id)
-        if story is None:
-            if view.now - since < STORY_COMES_WITHIN:
-                raise Unavailable(Reason.STORY_NOT_YET_KNOWN)
-            log.error("incident_of_unknown_complaint", complaint_id=complaint_id)
-            return ()
-        about = About(Occasion.INCIDENT, about_incident(complaint_id, incident_id))
-        return (await self._messages.to_customer(complaint_id, story, about, view)).facts
+    async def _told(self, complaint_ids: Sequence[str], incident_id: str, view: View) -> Decision:
+        """The letters to customers; none to whom cannot be written to. Raises Unavailable while a complaint is on its way."""
+        stories = {one: await view.get(Story, one) for one in complaint_ids}
+        missing = [one for one, story in stories.items() if story is None]
+        if missing:
+            await self._never_come(missing)
+        facts: list[Fact] = []
+        for complaint_id, story in stories.items():
+            if story is not None:
+                about = About(Occasion.INCIDENT, about_incident(complaint_id, incident_id))
+                facts += (await self._messages.to_customer(complaint_id, story, about, view)).facts
+        return Decision(facts)
+
+    async def _never_come(self, missing: Sequence[str]) -> None:
+        """Log complaints that do not come; raises Unavailable while they may.
+
+        Compensation read them before it named them, so they are on their topic: once that is read to its end, one
+        that is missing was refused here, or is older than the topic keeps. The others do not wait for it.
+        """
+        try:
+            read = await self._complaints_read()
+        except (KafkaError, OSError):
+            read = False
+        # One may have come between the first look and the end of its topic.
+        now = self._view()
+        if not read or any([await now.get(Story, one) is not None for one in missing]):
+            raise Unavailable(Reason.STORY_NOT_YET_KNOWN)
+        for complaint_id in missing:
+            if complaint_id not in self._logged:
+                self._logged.append(complaint_id)
+                log.error("incident_of_unknown_complaint", complaint_id=complaint_id)
 
     async def _has_words(self, site: str, reason: str, view: View) -> bool:
         """Whether the site's policy has words for incidents of a category; not while it has not come."""
