@@ -167,7 +167,7 @@ def build(
     settled = partial(settled_to_the_end, settings.broker, topics, applied)
     voice = Voice(messages, parts.settler.view, complaints_read or settled)
     endpoints = endpoints_file.load(settings.webhooks) if settings.webhooks else {}
-    webhooks = Webhooks(endpoints, poster or Poster(now))
+    webhooks = Webhooks(endpoints, poster or Poster(now), now)
     effects = Effects(parts.settler, parts.crash)
     feedback = Feedback(parts.settler, keys, letters, links, wording, employees.told_of)
     return App(

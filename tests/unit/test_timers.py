@@ -15,7 +15,7 @@ import pytest
 from shared.contracts.reasons import Reason
 from shared.runtime.engine import timers as module
 from shared.runtime.engine.store import Commit, system_of
-from shared.runtime.engine.timers import AT_ONCE_MAX, Timers
+from shared.runtime.engine.timers import AT_ONCE_MAX, ONE_SYSTEM_MAX, Timers
 from shared.runtime.faults import Unavailable
 from shared.testing.clock import START, Clock
 from shared.testing.memory_store import MemoryStore
@@ -322,6 +322,27 @@ async def test_a_webhook_goes_soon_however_many_wait_for_another_endpoint(
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     assert looks <= (3 if hangs else 10)
+
+
+async def test_while_an_endpoint_is_left_alone_its_webhooks_are_not_rung(store, monkeypatch):
+    many = [(webhook(1, n), DUE - 1) for n in range(1000)]
+    await store.commit(Commit((), (), [*many, (webhook(2, 0), DUE)]))
+    rung: list[str] = []
+
+    async def post(webhook_id: str, due: int) -> None:
+        rung.append(webhook_id)
+        if webhook_id.startswith("wh-00000001"):
+            raise Unavailable(Reason.ENDPOINT_UNAVAILABLE, retry_after_s=900)
+        await store.commit(Commit((), (), [(f"webhook|{webhook_id}", None)]))
+
+    timers = Timers(store, {"webhook": post}, holder="me", now=Clock())
+    task = asyncio.create_task(timers.run())
+    await until(lambda: any(one.startswith("wh-00000002") for one in rung))
+    for _ in range(50):
+        await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert sum(one.startswith("wh-00000001") for one in rung) == ONE_SYSTEM_MAX
 
 
 @pytest.mark.parametrize("ends", [True, False])

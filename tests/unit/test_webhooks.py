@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from aiohttp.test_utils import TestServer
 from pydantic_core import from_json
 
 from services.notifier.webhooks import post as posting
+from services.notifier.webhooks.breakers import FAILURES_MAX, TRIES_FOR, Breakers
 from services.notifier.webhooks.endpoints import load
 from services.notifier.webhooks.post import (
     AddressRefused,
@@ -42,10 +44,11 @@ from shared.contracts.complaints import ComplaintConfirmed
 from shared.contracts.data import Data, of_employee, tag_of
 from shared.contracts.reasons import Reason
 from shared.contracts.webhooks import WebhookDelayed, WebhookDropped
-from shared.kernel import Fact
+from shared.kernel import Decision, Fact
 from shared.runtime.engine.effects import Delivered, Later, Never, Outcome
 from shared.runtime.engine.store import system_of
-from shared.runtime.faults import Rejected
+from shared.runtime.engine.view import View
+from shared.runtime.faults import Rejected, Unavailable
 from shared.runtime.http.signatures import check_standard, secret_bytes
 from shared.runtime.strict_yaml import BrokenFile
 from shared.testing.clock import START, Clock
@@ -448,6 +451,77 @@ async def test_a_partner_that_is_away_for_a_day_is_not_told_any_more(tmp_path: P
         if fact["type"] == "recovery.webhook.dropped.v1"
     ]
     assert dropped["reason"] == Reason.ENDPOINT_UNAVAILABLE
+
+
+async def waiting(aboard: Aboard, count: int) -> None:
+    """So many webhooks to one endpoint are due."""
+    closed = ComplaintConfirmed(complaint_id="co-1", site="ms-aurora", confirmed_at=START)
+
+    async def decide(view: View) -> Decision:
+        facts = [queue("loyalty", f"ev-{n}", closed, "ms-aurora", view.now) for n in range(count)]
+        return Decision.of(*facts)
+
+    await aboard.apps["notifier"].parts.settler.settle_internal("many", "many", decide)
+
+
+async def ring(aboard: Aboard) -> None:
+    """Ring those that are due, until their endpoint is left alone."""
+    with suppress(Unavailable):
+        await aboard.ring()
+
+
+async def test_while_an_endpoint_fails_one_tries_and_the_others_wait_without_a_fact(tmp_path: Path):
+    partner = Partner(*[Later(Reason.ENDPOINT_REFUSED)] * 1000)  # such as a redirect
+    aboard = await telling(tmp_path, partner)
+    await waiting(aboard, 200)
+    for _ in range(12 * 60):
+        aboard.later(minutes=1)
+        await ring(aboard)
+    posts = len(partner.posts)
+    assert 40 <= posts <= 70  # one in a quarter of an hour, after the first
+    assert len(await aboard.types("notifier")) <= 200 + 2 * posts + 10
+    partner.answers.clear()
+    for _ in range(120):
+        aboard.later(minutes=1)
+        await ring(aboard)
+    told = {post.event_id for post in partner.posts[posts:]}
+    assert told == {f"ev-{n}" for n in range(200)}, "each is told within the day"
+    assert "webhook.dropped" not in await aboard.types("notifier")
+
+
+async def test_those_that_waited_for_an_endpoint_for_a_day_are_dropped_with_a_fact(tmp_path: Path):
+    partner = Partner(*[Later(Reason.ENDPOINT_UNAVAILABLE)] * 1000)
+    aboard = await telling(tmp_path, partner)
+    await waiting(aboard, 50)
+    for _ in range(25 * 4):
+        aboard.later(minutes=15)
+        await ring(aboard)
+    assert (await aboard.types("notifier")).count("webhook.dropped") == 50
+    assert len(partner.posts) <= 110
+
+
+async def test_another_endpoint_does_not_wait():
+    breakers = Breakers(["loyalty", "booking"])
+    for _ in range(FAILURES_MAX):
+        assert not breakers.left_alone("loyalty", START)
+        breakers.fared("loyalty", Later(Reason.ENDPOINT_UNAVAILABLE), START)
+    assert breakers.left_alone("loyalty", START) == RETRY_FIRST
+    assert not breakers.left_alone("booking", START)
+
+
+def test_when_an_endpoint_was_left_alone_one_tries_and_its_answer_counts_for_all():
+    breakers = Breakers(["loyalty"])
+    for _ in range(FAILURES_MAX):
+        breakers.fared("loyalty", Later(Reason.ENDPOINT_UNAVAILABLE), START)
+    then = START + RETRY_FIRST
+    assert not breakers.left_alone("loyalty", then)
+    assert breakers.left_alone("loyalty", then) == TRIES_FOR
+    breakers.fared("loyalty", Later(Reason.ENDPOINT_UNAVAILABLE, timedelta(minutes=30)), then)
+    assert breakers.left_alone("loyalty", then) == timedelta(minutes=30)
+    breakers.fared("loyalty", Later(Reason.ENDPOINT_UNAVAILABLE, timedelta(days=1)), then)
+    assert breakers.left_alone("loyalty", then) == RETRY_LONGEST
+    breakers.fared("loyalty", Delivered(), then)
+    assert not breakers.left_alone("loyalty", then)
 
 
 async def test_case_47_gone_disables_the_endpoint_until_its_entry_changes(tmp_path: Path):

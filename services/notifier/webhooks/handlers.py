@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from functools import partial
+from math import ceil
 from typing import Any
 
+from services.notifier.webhooks.breakers import Breakers
 from services.notifier.webhooks.endpoints import Endpoint
 from services.notifier.webhooks.post import Post, Poster
 from services.notifier.webhooks.rules import (
+    KEPT_FOR,
     Disabled,
     Webhook,
     attempt,
@@ -23,7 +27,7 @@ from shared.contracts.webhooks import WebhookAttempted, WebhookDisabled, Webhook
 from shared.kernel import Decision, Fact
 from shared.runtime.engine.effects import Delivered, Later, Never, Outcome, Unknown
 from shared.runtime.engine.view import View
-from shared.runtime.faults import Rejected
+from shared.runtime.faults import Rejected, Unavailable
 from shared.runtime.kafka.inbox import Prepared, only_folds
 from shared.runtime.observe import log
 
@@ -31,9 +35,13 @@ from shared.runtime.observe import log
 class Webhooks:
     """Queues webhooks, and is the effect that a webhook is."""
 
-    def __init__(self, endpoints: Mapping[str, Endpoint], poster: Poster) -> None:
+    def __init__(
+        self, endpoints: Mapping[str, Endpoint], poster: Poster, now: Callable[[], datetime]
+    ) -> None:
         self._endpoints = endpoints
         self._poster = poster
+        self._now = now
+        self._breakers = Breakers(endpoints)
 
     @property
     def types(self) -> frozenset[str]:
@@ -71,13 +79,24 @@ class Webhooks:
         return disabled is not None and disabled.entry == self._endpoints[name].entry
 
     async def prepare(self, webhook_id: str, view: View) -> Post:
-        """What is posted; raises Rejected if the endpoint is gone, or not in the operator's file any more."""
+        """What is posted.
+
+        Raises Rejected if the endpoint is gone, or not in the operator's file any more, or left alone and the day of
+        the webhook is over; Unavailable while the endpoint is left alone: the webhook waits, and no fact says so.
+        """
         webhook = await known(webhook_id, view)
         endpoint = self._endpoints.get(webhook.endpoint)
         if endpoint is None:
             raise Rejected(Reason.UNKNOWN_ENDPOINT)
         if await self._disabled(webhook.endpoint, view):
             raise Rejected(Reason.ENDPOINT_GONE)
+        alone = self._breakers.left_alone(webhook.endpoint, view.now)
+        if alone and view.now >= webhook.queued_at + KEPT_FOR:
+            raise Rejected(Reason.ENDPOINT_UNAVAILABLE)
+        if alone:
+            raise Unavailable(
+                Reason.ENDPOINT_UNAVAILABLE, retry_after_s=ceil(alone.total_seconds())
+            )
         return Post(
             webhook.endpoint, endpoint.url, endpoint.keys, webhook.event_id, webhook.payload
         )
@@ -92,7 +111,9 @@ class Webhooks:
 
     async def do(self, post: Post) -> Outcome:
         """Post it."""
-        return await self._poster.send(post)
+        outcome = await self._poster.send(post)
+        self._breakers.fared(post.endpoint, outcome, self._now())
+        return outcome
 
     async def record(
         self, webhook_id: str, number: int | None, outcome: Outcome, view: View

@@ -153,7 +153,9 @@ class Timers:
         taken = Counter(system_of(member) for member in self._in_hand if is_slow(member))
         before = len(self._in_hand)
         for member, due in found:
-            passed = member in self._in_hand or member in self._paused
+            passed = member in self._in_hand or not self._paused.keys().isdisjoint(
+                (member, _of_system(member))
+            )
             if passed or taken[system_of(member)] >= ONE_SYSTEM_MAX:
                 continue
             if len(self._in_hand) - before == free:
@@ -175,7 +177,9 @@ class Timers:
         try:
             await self._on_timer[name](timer_id, due)
         except Unavailable as unavailable:
-            self._pause(member, unavailable.retry_after_s)
+            # What one waits for, those of the same system wait for too.
+            paused = _of_system(member) if is_slow(member) else member
+            self._pause(paused, unavailable.retry_after_s)
         except Exception as error:  # noqa: BLE001 - loud, and one bad timer must not stop the others
             log.error("timer_failed", timer=name, error=type(error).__name__, at=raised_at(error))
             self._pause(member, FAILED_PAUSE_S)
@@ -188,10 +192,16 @@ class Timers:
                 self._due.set()
 
     def _pause(self, member: str, pause_s: float) -> None:
-        """Leave a timer alone for a while; it takes no place from the others meanwhile."""
+        """Leave a timer, or those of a system, alone for a while; they take no place from the others meanwhile."""
         self._paused[member] = time.monotonic() + pause_s
 
     async def release(self) -> None:
         """Hand the lease on at a clean stop."""
         with suppress(Unavailable):
             await self._store.release("timers", self._holder)
+
+
+def _of_system(member: str) -> str:
+    """The name under which all slow timers of a system are paused."""
+    name, _, _ = member.partition("|")
+    return f"{name}|{system_of(member)}"
