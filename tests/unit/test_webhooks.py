@@ -154,6 +154,7 @@ def test_a_webhook_is_taken_in_hand_when_it_is_due_and_not_once_its_fate_is_know
         ("https://", "http://", "https"),
         ("hooks.", "me:secret@hooks.", "no user"),
         ("recovery.resolution.recorded.v1", "recovery.contact.changed.v1", "are not told"),
+        ("hooks.partner", "%68ooks.partner", "no % in its host"),
         (NEW, "whsec_c2hvcnQ=", "24 to 64 bytes"),
         (NEW, "whsec_%%%", "not base64"),
     ],
@@ -197,7 +198,9 @@ def test_an_address_of_the_internet_is_public(address: str):
 
 @pytest.mark.parametrize(
     "host",
-    ["127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "2130706433", "0x7f.1", "127.1"],
+    "127.0.0.1 localhost [::1] [::ffff:127.0.0.1] 2130706433 0x7f.1 127.1 127.0.0.1."
+    # Digits and dots of other scripts, which are read as those of ASCII.
+    " １２７.0.0.1 ①②⑦.0.0.1 127。0。0。1 ⓛocalhost".split(),
 )
 async def test_api7_an_endpoint_inside_is_refused_and_is_sent_nothing(host: str, server: Server):
     """OWASP API7, server-side request forgery."""

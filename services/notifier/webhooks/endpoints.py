@@ -50,6 +50,8 @@ class Endpoint(BaseModel):
             raise ValueError("url must begin with https://")
         if "@" in parts.netloc or parts.fragment or not url.isascii() or not url.isprintable():
             raise ValueError("url may have no user, no fragment, and ASCII alone")
+        if "%" in parts.netloc:
+            raise ValueError("url may have no % in its host")
         return url
 
     @field_validator("types")

@@ -103,6 +103,14 @@ class PublicAddresses(AbstractResolver):
         await self._resolver.close()
 
 
+def _public_socket(found: aiohttp.AddrInfoType) -> socket.socket:
+    """A socket to connect to this address; raises AddressRefused if it is not public."""
+    family, kind, protocol, _, address = found
+    if not is_public(str(address[0])):
+        raise AddressRefused
+    return socket.socket(family, kind, protocol)
+
+
 class Poster:
     """Posts webhooks, one connection each; follows no redirect, and reads nothing of an answer but its status."""
 
@@ -124,7 +132,6 @@ class Poster:
         Later also if the endpoint may have it, because it is told at least once.
         """
         try:
-            self._check(post.url)
             async with asyncio.timeout(POST_TIMEOUT_S):
                 return await self._posted(post)
         # aiohttp takes numbers that some read as an address, like 127.1, for no URL.
@@ -134,16 +141,6 @@ class Poster:
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             log.warning("webhook_waits", endpoint=post.endpoint, error=type(error).__name__)
             return Later(Reason.ENDPOINT_UNAVAILABLE)
-
-    def _check(self, url: str) -> None:
-        """Refuse an address in the URL itself, which no resolver is asked for."""
-        host = urlsplit(url).hostname or ""
-        try:
-            public = is_public(host)
-        except ValueError:  # a name
-            return
-        if not public and host not in self._exempt:
-            raise AddressRefused
 
     async def _posted(self, post: Post) -> Outcome:
         now = self._now()
@@ -156,8 +153,11 @@ class Poster:
             "webhook-timestamp": timestamp,
             "webhook-signature": " ".join(signatures),
         }
+        # An address in the URL itself, in whatever digits, is asked for nowhere: it is looked at as the socket is made.
+        checked = None if urlsplit(post.url).hostname in self._exempt else _public_socket
         connector = aiohttp.TCPConnector(
             resolver=PublicAddresses(self._exempt),
+            socket_factory=checked,
             use_dns_cache=False,
             ssl=True if self._tls is None else self._tls,
         )
