@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
+from unicodedata import category
 
 from babel.numbers import list_currencies
 from pydantic import ValidationError, ValidatorFunctionWrapHandler, WrapValidator
@@ -40,6 +41,12 @@ COUNTS = frozenset(
         "times_per_shift",
     }
 )
+#: Fields with sentences, which may have several lines; all others are names, ids and values.
+IN_LINES = frozenset({"say", "promise", "signed", "greeting", "words"})
+#: Control characters, and separators of lines and paragraphs.
+_UNSEEN = frozenset({"Cc", "Zl", "Zp"})
+#: Marks that turn the direction of text, so that a name is not read as it is written.
+_TURNS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 class BrokenPolicy(BrokenFile):
@@ -54,7 +61,7 @@ def load(path: Path) -> Policy | list[Problem]:
 def located(path: Path) -> tuple[Policy | list[Problem], At]:
     """The result of `load`, and a function that finds the line of a part of the file. Reads the file."""
     policy, at = strict_yaml.located(
-        path, Policy, bytes_max=FILE_BYTES_MAX, counts=COUNTS, also=_unknown_currency
+        path, Policy, bytes_max=FILE_BYTES_MAX, counts=COUNTS, also=_wrong
     )
     if isinstance(policy, Policy) and (why := _too_long(policy)):
         return [at((), why)], at
@@ -67,6 +74,27 @@ def _too_long(policy: Policy) -> str | None:
     if length <= POLICY_BYTES_MAX:
         return None
     return f"is {length} bytes long without blanks and comments, more than {POLICY_BYTES_MAX}"
+
+
+def _wrong(data: object) -> Iterator[tuple[Loc, str]]:
+    """What is wrong in a policy that is written, and is read in one that was published."""
+    yield from _unknown_currency(data)
+    yield from _not_in_line(data)
+
+
+def _not_in_line(data: object) -> Iterator[tuple[Loc, str]]:
+    """Names of several lines, which would end a header or stand in for our own words, and texts that hide what they say."""
+    left: list[tuple[Loc, object]] = [((), data)]
+    while left:
+        loc, part = left.pop()
+        if isinstance(part, dict):
+            left += [((*loc, str(name)), value) for name, value in part.items()]
+        elif isinstance(part, list):
+            left += [((*loc, number), value) for number, value in enumerate(part)]
+        elif isinstance(part, str):
+            text = part.replace("\n", "") if not IN_LINES.isdisjoint(loc) else part
+            if any(category(sign) in _UNSEEN or sign in _TURNS for sign in text):
+                yield loc, "must be one line without control characters and marks that turn text"
 
 
 def _unknown_currency(data: object) -> Iterator[tuple[Loc, str]]:
@@ -82,9 +110,9 @@ def _strictly(data: object, _: ValidatorFunctionWrapHandler) -> Policy:
         return data
     wrong = [
         InitErrorDetails(
-            type=PydanticCustomError("currency", "{why}", {"why": why}), loc=loc, input=None
+            type=PydanticCustomError("contradiction", "{why}", {"why": why}), loc=loc, input=None
         )
-        for loc, why in _unknown_currency(data)
+        for loc, why in _wrong(data)
     ]
     if wrong:
         raise ValidationError.from_exception_data(Policy.__name__, wrong)

@@ -237,6 +237,31 @@ CASES = {
         'limits.customer.per_stay: must be a whole number of minor units, got ".nan"',
     ),
     "a misspelt limit": ("per_stay:", "per_say:", "limits.customer.per_say: is not a known field"),
+    "a name that ends a header": (
+        "site_name: Aurora",
+        'site_name: "Aurora\\r\\nBcc: all@example.org"',
+        "site_name: must be one line without control characters",
+    ),
+    "a name of two lines": (
+        "site_name: Aurora",
+        'site_name: "Aurora\\Lis here"',
+        "site_name: must be one line",
+    ),
+    "a name over a line that is none": (
+        "site_name: Aurora",
+        'site_name: "Aurora\\vhere"',
+        "site_name: must be one line",
+    ),
+    "a name that is read from its end": (
+        "site_name: Aurora",
+        'site_name: "\\u202Earoru\\u202C"',
+        "site_name: must be one line without control characters and marks that turn text",
+    ),
+    "a place of two lines": (
+        "en: the sun deck}",
+        'en: "the sun\\Ndeck"}',
+        "places.sun-deck.en: must be one line",
+    ),
     "an unknown currency": (
         "currency: NOK",
         "currency: NOX",

@@ -228,6 +228,7 @@ async def test_a_site_may_try_so_many_drafts_a_day_and_more_the_next_day(ship: A
         ({"site": "ms-elsewhere"}, 404, "/draft/site"),
         ({"currency": "SEK"}, 422, "/draft/currency"),
         ({"currency": "XQX"}, 422, "/draft/currency"),
+        ({"site_name": "Aurora\r\nBcc: all@example.org"}, 422, "/draft/site_name"),
         ({"mispelt": 1}, 422, "/draft/mispelt"),
         (
             {"limits": {**draft()["limits"], "site": {"per_day": "600"}}},
@@ -240,6 +241,7 @@ async def test_a_site_may_try_so_many_drafts_a_day_and_more_the_next_day(ship: A
         "another-site",
         "another-currency",
         "no-currency",
+        "name-of-two-lines",
         "unknown-field",
         "text",
         "contradiction",
