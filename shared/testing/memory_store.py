@@ -71,7 +71,7 @@ class MemoryStore:
         self._schemas = schemas
         self._to_join: bytes | None = None
         self._unread: Sequence[str] = ()
-        self._met: set[str] = set()
+        self.met: set[str] = set()
         self._outbox_max = outbox_max
         self._generation = self._known = ""
         self._seen = 0
@@ -122,11 +122,11 @@ class MemoryStore:
     @property
     def readable(self) -> bool:
         """See Store."""
-        return not self._unread and not self._met
+        return not self._unread and not self.met
 
-    def unreadable(self, kind: str) -> Unavailable:
+    def unreadable(self, key: str) -> Unavailable:
         """See Reads."""
-        self._met.add(kind)
+        self.met.add(key)
         return Unavailable(Reason.STORE_UNREADABLE)
 
     def _join(self, before: bytes) -> None:
@@ -318,7 +318,7 @@ class MemoryStore:
         self._unread, self._to_join = unread(self.kept.written, self._schemas), self.kept.written
         if self._unread:
             raise self._stale()
-        self._met.clear()
+        self.met.clear()
         self._generation = self._known = marker
         self._seen = sequence
         return True

@@ -650,7 +650,7 @@ class StoreSuite:
     async def test_a_document_that_makes_no_sense_is_known_until_the_state_is_opened_again(
         self, store
     ):
-        assert store.unreadable("thing").reason is Reason.STORE_UNREADABLE
+        assert store.unreadable("thing:a").reason is Reason.STORE_UNREADABLE
         assert not store.readable
         assert await store.read(["a"]) == [ABSENT], "what can be read is read"
         assert await store.lease("timers", "me", 60_000)

@@ -670,6 +670,17 @@ async def test_a_stored_form_that_makes_no_sense_is_no_fault_of_the_record(store
     assert (state(store), await outbox(store)) == (before, [])
 
 
+@pytest.mark.parametrize("key", ["tally:a", "fence:recovery.things.v1:0"])
+async def test_a_process_reads_everything_again_once_what_made_no_sense_is_mended(store, key):
+    await store.commit(Commit([Write(key, 0, b'{"total":"many","offset":"far"}')]))
+    with pytest.raises(Unavailable):
+        await settler(store).settle_records(INBOX, 0, heard("count"))
+    assert not store.readable
+    await store.commit(Commit([Write(key, 1, b'{"total":1,"offset":-1}')]))
+    await settler(store).settle_records(INBOX, 0, heard("count"))
+    assert store.readable
+
+
 @pytest.mark.parametrize(
     "body",
     [

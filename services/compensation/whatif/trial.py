@@ -82,6 +82,7 @@ class Past:
     def __init__(self) -> None:
         self.documents: dict[str, bytes] = {}
         self.accounts: Counter[str] = Counter()
+        self.met: set[str] = set()
 
     async def read(self, keys: Sequence[str]) -> list[Versioned]:
         """See Reads."""
@@ -107,9 +108,9 @@ class Past:
         """See Reads; no decision about a wish counts a list."""
         raise AssertionError(names)
 
-    def unreadable(self, kind: str) -> Unavailable:
+    def unreadable(self, key: str) -> Unavailable:
         """See Reads; the documents here are made of facts by this process."""
-        raise AssertionError(kind)
+        raise AssertionError(key)
 
     def post(self, charges: Mapping[str, int], sign: int = 1) -> None:
         """Charge accounts, or give back with a `sign` of -1."""

@@ -36,6 +36,7 @@ from shared.runtime.engine.schemas import RUNTIME, fresh, joined, unread
 from shared.runtime.engine.store import (
     ABSENT,
     KEPT_S,
+    MET_MAX,
     OUTBOX_LINES_MAX,
     OUTSIDE_SHARE,
     PENDING_BYTES_MAX,
@@ -218,8 +219,8 @@ class RedisStore:
         self._written = prefix + "schemas"
         #: The store's record of schema versions as the state was opened, until this build is in it.
         self._to_join: bytes | None = None
-        #: Kinds that this build cannot read, by that record; and kinds that it met and could not read.
-        self._unread, self._met = list[str](), set[str]()
+        #: Kinds that this build cannot read, by that record; where it met what it cannot read, and the kinds of that.
+        self._unread, self.met, self._met_kinds = list[str](), set[str](), set[str]()
         #: Who makes the state again, and the lease they do it by.
         self._rebuild = [prefix + "rebuilding", prefix + "lease:" + REBUILD]
         self._rebuilder = ""
@@ -526,13 +527,16 @@ class RedisStore:
     @property
     def readable(self) -> bool:
         """Whether this build reads what it met; see Store."""
-        return not self._unread and not self._met
+        return not self._unread and not self.met
 
-    def unreadable(self, kind: str) -> Unavailable:
+    def unreadable(self, key: str) -> Unavailable:
         """The Unavailable for something that makes no sense to this build; see Reads."""
+        kind, _, _ = key.partition(":")
         STORE_UNREADABLE.labels(self._owner, kind).inc()
-        if kind not in self._met:
-            self._met.add(kind)
+        if len(self.met) < MET_MAX:
+            self.met.add(key)
+        if kind not in self._met_kinds:
+            self._met_kinds.add(kind)
             log.error("document_unreadable", service=self._owner, kind=kind)
         return Unavailable(Reason.STORE_UNREADABLE)
 
@@ -559,7 +563,8 @@ class RedisStore:
             STORE_UNREADABLE.labels(self._owner, kind).inc()
         if self._unread:
             raise self._stale()
-        self._met.clear()
+        self.met.clear()
+        self._met_kinds.clear()
         self._generation = self._known = marker
         self._server, self._seen = server["run_id"], sequence
         self._published = sequence - int(waiting)

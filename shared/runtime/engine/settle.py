@@ -338,7 +338,8 @@ class Settler:
                 else Fence(sequences=self.raises.heard(*place))
             )
         except ValidationError:
-            raise self.store.unreadable("fence") from None
+            raise self.store.unreadable(fence_key(*place)) from None
+        self.store.met.discard(fence_key(*place))
         if fence.offset < known:
             raise Older
         return fence
@@ -639,7 +640,7 @@ class Settler:
             answer, *found = await self.store.read([key, *reads])
             transaction.know(zip(reads, found, strict=True))
             if answer.body:
-                return await self._replay(request, answer.body)
+                return await self._replay(request, key, answer.body)
             try:
                 decision = await decide(transaction, name)
             except Rejected:
@@ -664,12 +665,13 @@ class Settler:
                 return Settled(fact, outcome.sequence, replayed=False)
         raise Unavailable(Reason.CONTENDED)
 
-    async def _replay(self, request: Request, body: bytes) -> Settled:
+    async def _replay(self, request: Request, key: str, body: bytes) -> Settled:
         try:
             answer = StoredAnswer.model_validate_json(body)
             fact = fact_of(self._domain, self._facts[answer.type], answer.data)
         except (ValidationError, KeyError):
-            raise self.store.unreadable("answer") from None  # its text has values
+            raise self.store.unreadable(key) from None  # its text has values
+        self.store.met.discard(key)
         if answer.request != request.body_hash:
             raise Rejected(Reason.IDEMPOTENCY_KEY_REUSED)
         await self.store.copied()  # its own commit may have ended without

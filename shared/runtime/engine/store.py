@@ -24,6 +24,8 @@ PENDING_BYTES_MAX = 16 * 1024 * 1024
 #: Documents and balances that did not change for so long are dropped. A rebuild would not find their
 #: facts either, and nothing open waits that long.
 KEPT_S = int(REBUILD_RETENTION.total_seconds())
+#: Keys of `Reads.met` that are remembered; with so many a process is not ready anyhow.
+MET_MAX = 1000
 #: Documents that one call reads of a sorted set at most: a page, or a step of something longer.
 RANGE_MAX = 200
 #: Entries looked at in one call, of which most may be of documents that were forgotten.
@@ -166,6 +168,9 @@ class Portion:
 class Reads(Protocol):
     """What anything that reads the state needs."""
 
+    #: Where something lies that made no sense to this build when it was read last; whoever reads sense there takes it out.
+    met: set[str]
+
     async def read(self, keys: Sequence[str]) -> list[Versioned]:
         """The documents under the keys, in order; ABSENT where there is none."""
         ...
@@ -194,10 +199,10 @@ class Reads(Protocol):
         """How many entries each sorted set has, in order; also those whose document was forgotten."""
         ...
 
-    def unreadable(self, kind: str) -> Unavailable:
-        """The Unavailable for something of this kind that was read and makes no sense to this build.
+    def unreadable(self, key: str) -> Unavailable:
+        """The Unavailable for what was read under this key and makes no sense to this build.
 
-        The process is not `readable` from then on, until it opens the state again.
+        The process is not `readable` from then on, until it reads sense there, or opens the state again.
         """
         ...
 
@@ -359,7 +364,7 @@ class Store(SettlerStore, RelayStore, TimerStore, RebuildStore, Protocol):
 
     @property
     def readable(self) -> bool:
-        """Whether this build reads everything that it met in the store. Asks nothing of the server."""
+        """Whether this build reads everything that it met in the store, as it was read last. Asks nothing of the server."""
         ...
 
     async def begin_generation(self, marker: str, sequence: int) -> bool:

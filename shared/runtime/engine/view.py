@@ -83,7 +83,8 @@ class View:
             try:
                 self._state[key] = parsed(document, body) if body else None
             except ValidationError:
-                raise self._store.unreadable(document.KIND) from None  # its text has values
+                raise self._store.unreadable(key) from None  # its text has values
+            self._store.met.discard(key)
         return whole(document, self._state[key])
 
     async def require(
