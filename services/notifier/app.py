@@ -163,9 +163,7 @@ def build(
     reports = Reports(parts.settler, wires, sending)
     returned = mail_accounts.load(settings.mail_accounts) if settings.mail_accounts else {}
     employees, messages = Inboxes(keys), Messages()
-    topics, applied = [ComplaintReceived.TOPIC], parts.settler.applied
-    settled = partial(settled_to_the_end, settings.broker, topics, applied)
-    voice = Voice(messages, parts.settler.view, complaints_read or settled)
+    voice = Voice(messages, parts.settler.view, complaints_read or complaints_settled(parts))
     endpoints = endpoints_file.load(settings.webhooks) if settings.webhooks else {}
     webhooks = Webhooks(endpoints, poster or Poster(now), now)
     effects = Effects(parts.settler, parts.crash)
@@ -194,6 +192,12 @@ def build(
         beside_stream=parts.mail_reading(returned, reports.take),
         on_stop=providers.close,
     )
+
+
+def complaints_settled(parts: Runtime) -> Callable[[], Awaitable[bool]]:
+    """What asks the broker whether all that is on the topic of complaints now is settled here."""
+    topics, applied = [ComplaintReceived.TOPIC], parts.settler.applied
+    return partial(settled_to_the_end, parts.settings.broker, topics, applied)
 
 
 def channels_of(

@@ -249,6 +249,9 @@ class Aboard:
     `recording`: to record everything takes as long again.
     """
 
+    #: Whether the notifier has read the topic of complaints to its end.
+    complaints_read = True
+
     def __init__(
         self,
         directory: Path,
@@ -268,8 +271,6 @@ class Aboard:
         #: What customers get as text messages, where a policy has that channel.
         self.phone = Postbox("first", MessageChannel.SMS)
         self.news = AllRead()
-        #: Whether the notifier has read the topic of complaints to its end.
-        self.complaints_read = True
         #: How compensation reads its topic again.
         self.past: ReadHistory = self.history
         self.topics = Topics()
