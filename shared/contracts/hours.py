@@ -15,6 +15,9 @@ AHEAD_MAX = timedelta(days=731)
 
 #: Folders of the time zone database that are no regions: the same zones with other rules, one with leap seconds.
 NO_REGIONS = frozenset({"posix", "right"})
+#: What is wrong with a name, without the name: callers of an interface are told so, and whoever they are, what was sent
+#: is not repeated.
+NO_ZONE = "It is not the time zone of a place, such as Europe/Oslo"
 
 
 def zone_of(name: str) -> ZoneInfo:
@@ -24,11 +27,11 @@ def zone_of(name: str) -> ZoneInfo:
     """
     region, _, place = name.partition("/")
     if name != "UTC" and (not place or region in NO_REGIONS):
-        raise ValueError(name)
+        raise ValueError(NO_ZONE)
     try:
         return ZoneInfo(name)
     except (KeyError, OSError):  # there is none of that name, or it is that of a folder
-        raise ValueError(name) from None
+        raise ValueError(NO_ZONE) from None
 
 
 class Weekday(StrEnum):

@@ -557,6 +557,16 @@ async def test_what_the_page_would_not_take_is_refused(aboard: Aboard, wrong: di
     assert (answer.status_code, answer.json()["type"]) == (422, Reason.SCHEMA_INVALID)
 
 
+async def test_a_time_zone_that_is_none_is_not_repeated(aboard: Aboard):
+    name = await english(aboard)
+    desk = Desk(aboard, await ref_of(aboard, name))
+    for sent in ("kari@example.org", "Europe/+4791234567"):
+        answer = await desk.put("*", timezone=sent)
+        (wrong,) = answer.json()["errors"]
+        assert wrong["detail"] == "It is not the time zone of a place, such as Europe/Oslo"
+        assert sent not in answer.text
+
+
 async def test_a_customer_who_is_unknown_or_was_erased_has_none(aboard: Aboard):
     stranger = Desk(aboard, "c-unknown")
     for answer in (await stranger.get(), await stranger.put("*", **WANTED)):
