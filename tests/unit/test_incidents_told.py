@@ -170,12 +170,15 @@ async def test_whoever_said_that_it_helped_gets_no_letter_that_waits(tmp_path: P
     assert sorted(told) == sorted([Reason.NO_LONGER_TRUE, "sent", "sent"])
 
 
-async def test_without_words_nobody_is_written_to_and_the_state_is_shown(tmp_path: Path):
+async def test_without_words_nobody_is_written_to_and_no_screen_shows_it(tmp_path: Path):
+    """Also once it is over: a screen would show the bare category, such as safety."""
     aboard = await Aboard(tmp_path, with_words({})).begin()
     await many(aboard)
     assert Occasion.INCIDENT not in await fates(aboard)
-    (shown,) = (await public(aboard)).json()["incidents"]
-    assert shown["words"] == {}
+    assert (await the_incident(aboard))["reason"] == "food"
+    assert (await public(aboard)).json()["incidents"] == []
+    await act(aboard, "close")
+    assert (await public(aboard)).json()["incidents"] == []
 
 
 async def test_whoever_has_no_address_is_in_the_incident_and_gets_no_letter(crowd: Aboard):

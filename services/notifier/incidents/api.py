@@ -49,9 +49,7 @@ class PublicIncident(Answer):
     until: Annotated[datetime | None, Field(description="When it was closed; null while open.")]
     words: Annotated[
         dict[Language, str],
-        Field(
-            description="What the site says, by language, as in its letters; empty if it prepared no words."
-        ),
+        Field(description="What the site says, by language, as in its letters."),
     ]
     gives: Annotated[
         dict[Language, str] | None,
@@ -70,7 +68,7 @@ class PublicIncident(Answer):
             state=IncidentState.OPEN if incident.closed_at is None else IncidentState.CLOSED,
             since=incident.opened_at,
             until=incident.closed_at,
-            words=prepared.get(incident.reason, {}),
+            words=prepared[incident.reason],
             gives=gives if incident.giving_at is not None else None,
         )
 
@@ -102,7 +100,7 @@ def routes(face: Face, voice: Voice) -> Routes:
     async def get_public_incidents(view: View, site: Identifier) -> PublicIncidents:
         """What is known of incidents at a site, for screens, pages and chats; the same words as in its letters.
 
-        Anybody may ask, from any page.
+        An incident of a category without words is not shown. Anybody may ask, from any page.
         """
         found = await voice.shown(site, view)
         return PublicIncidents(

@@ -74,8 +74,12 @@ class Voice:
         return Prepared(partial(self._joined, fact), [SiteIncident.key(fact.incident_id), *reads])
 
     async def shown(self, site: str, view: View) -> Shown:
-        """What everybody is shown; raises Rejected(unknown_site), Unavailable."""
+        """What everybody is shown: incidents that the site has words for; raises Rejected(unknown_site), Unavailable.
+
+        The bare category, such as safety, would worry a room and tell it nothing.
+        """
         policy, _ = await self._policies.at(site, view)
+        prepared = policy.incidents.words if policy.incidents is not None else {}
         running = await view.range(SiteIncident, open_at(site), None, OPEN_MAX)
         over = await view.range(SiteIncident, closed_at(site), None, OVER_MAX)
         lately = [
@@ -83,7 +87,8 @@ class Voice:
             for _, one in over.documents
             if one.closed_at is not None and one.closed_at > view.now - SHOWN_AFTER
         ]
-        return Shown(policy, [*(one for _, one in reversed(running.documents)), *lately])
+        newest_first = [*(one for _, one in reversed(running.documents)), *lately]
+        return Shown(policy, [one for one in newest_first if one.reason in prepared])
 
     async def _opened(self, fact: IncidentOpened, view: View) -> Decision:
         if not await self._has_words(fact.site, fact.reason, view):
