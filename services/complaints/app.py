@@ -57,7 +57,12 @@ from services.complaints.queue import api as queue_api
 from services.complaints.queue.handlers import Queue
 from services.complaints.selfservice import api as selfservice_api
 from services.complaints.selfservice import rules as selfservice_rules
-from services.complaints.selfservice.handlers import CheckPage, SelfService, SurveyPage
+from services.complaints.selfservice.handlers import (
+    CheckPage,
+    PreferencesPage,
+    SelfService,
+    SurveyPage,
+)
 from services.complaints.selfservice.page import Page
 from services.complaints.settings import Settings
 from services.complaints.stream import inboxes
@@ -89,7 +94,16 @@ from shared.runtime.kafka.tail import tail
 from shared.runtime.kafka.watch import nothing_before, settled_to_the_end, with_key
 from shared.runtime.policies import POLICY_FOLDS
 from shared.runtime.privacy.keys import KEY_FOLDS, CustomerKey, stands
-from shared.runtime.privacy.links import FEEDBACK, MINE, SURVEY, Tokens, check_link, survey_link
+from shared.runtime.privacy.links import (
+    FEEDBACK,
+    MINE,
+    PREFERENCES,
+    SURVEY,
+    Tokens,
+    check_link,
+    preferences_link,
+    survey_link,
+)
 from shared.runtime.privacy.seal import Vault
 from shared.runtime.roster import still_employed
 from shared.runtime.service import App, Runtime, utc_now
@@ -147,11 +161,18 @@ def triage_of(settings: Settings) -> Triage:
     return Triage(Languages(), load_lexicon(settings.lexicon or SHIPPED), model)
 
 
-def answers_at(url: str, vault: Vault, now: Callable[[], datetime]) -> tuple[CheckPage, SurveyPage]:
-    """The addresses of the notifier's pages on which a customer says whether a check helped, and how it was handled."""
+def answers_at(
+    url: str, vault: Vault, now: Callable[[], datetime]
+) -> tuple[CheckPage, SurveyPage, PreferencesPage]:
+    """The addresses of the notifier's pages on which a customer says whether a check helped, how it was handled, and how we write to them."""
     answers = Tokens(vault.derive(FEEDBACK), FEEDBACK, now)
     surveys = Tokens(vault.derive(SURVEY), SURVEY, now)
-    return partial(check_link, answers, url), partial(survey_link, surveys, url)
+    preferences = Tokens(vault.derive(PREFERENCES), PREFERENCES, now)
+    return (
+        partial(check_link, answers, url),
+        partial(survey_link, surveys, url),
+        partial(preferences_link, preferences, url),
+    )
 
 
 def build(
@@ -181,7 +202,7 @@ def build(
     timelines, exports = Timelines(parts.vault), Exports(parts.vault, profiles)
     pages = answers_at(settings.answers_url, parts.vault, now)
     selfservice = SelfService(parts.vault, triage, links, *pages, timelines, exports)
-    touchpoints = Touchpoints(parts.vault, triage, profiles, intake, links, now)
+    touchpoints = Touchpoints(parts.vault, triage, profiles, intake, links, pages[-1], now)
     limits = Limits(settings.forms, now)
     door = Door(intake, selfservice, links, limits, settings.client_address_header)
     customers = Customers(parts.settler, parts.vault, gone, on_vault, backups_kept)

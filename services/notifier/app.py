@@ -167,7 +167,9 @@ def build(
     endpoints = endpoints_file.load(settings.webhooks) if settings.webhooks else {}
     webhooks = Webhooks(endpoints, poster or Poster(now), now)
     effects = Effects(parts.settler, parts.crash)
-    feedback = Feedback(parts.settler, keys, letters, links, wording, employees.told_of)
+    feedback = Feedback(
+        parts.settler, keys, letters, links, wording, employees.told_of, to_preferences
+    )
     return App(
         parts,
         inboxes=inboxes(messages, voice, alarms, employees, webhooks),

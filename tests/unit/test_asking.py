@@ -6,6 +6,7 @@ import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -96,6 +97,24 @@ def policy_with(**asking: Any) -> Policy:
     assert policy.asking is not None
     whole = policy.asking.model_dump(mode="json")
     return changed(policy, asking={**whole, **asking})
+
+
+async def test_a_question_that_came_as_a_text_message_leads_to_how_the_customer_is_told(
+    tmp_path: Path,
+):
+    """A text message has one link: the page behind it has the other, before and after the answer."""
+    aboard = await Aboard(tmp_path, notifying(channels=["sms"], calling_code="47")).begin()
+    await tell(aboard, contact=Contact(phone="+4791234567"))
+    aboard.clock.advance(HALF_AN_HOUR)
+    await aboard.ring()
+    path = urlsplit(aboard.phone.letters[-1].link).path
+    for _ in range(2):
+        found = re.search(r'href="[^"]*(/p/[^"]+)"', (await page(aboard, path)).text)
+        assert found is not None
+        await choose(aboard, found[1], tells="no_reminders")
+        assert (await of_type(aboard, "preferences.changed", "notifier"))[-1]["tells"]
+        await send(aboard, path, experience="5")
+    assert len(await of_type(aboard, "touchpoint.answered")) == 1
 
 
 # ---- who is asked --------------------------------------------------------------------------------

@@ -557,6 +557,37 @@ async def test_what_the_page_would_not_take_is_refused(aboard: Aboard, wrong: di
     assert (answer.status_code, answer.json()["type"]) == (422, Reason.SCHEMA_INVALID)
 
 
+@pytest.mark.parametrize("what", ["m", "f"])
+async def test_whoever_gets_text_messages_alone_finds_the_page_behind_each_link(
+    tmp_path: Path, what: str
+):
+    """A text message has one link, and so none to this page."""
+    aboard = await Aboard(tmp_path, changed(channels=["sms"], calling_code="47")).begin()
+    phone = Contact(phone="+4791234567")
+    complaint = await aboard.raise_complaint(language="en", contact=phone)
+    if what == "f":
+        await aboard.give(complaint, "cinema", "k")
+    await settled(aboard)
+    path = urlsplit(aboard.phone.letters[-1].link).path
+    assert path.startswith(f"/{what}/")
+    async with aboard.http("notifier" if what == "f" else "complaints", "") as guest:
+        page = (await guest.get(path, headers=BROWSER)).text
+    link = re.search(r'href="[^"]*(/p/[^"]+)"', page)
+    assert link is not None
+    async with aboard.http("notifier", "") as guest:
+        assert (await guest.get(link[1])).status_code == 200
+    await choose(aboard, link[1], tells="answers")
+    assert (await aboard.facts("notifier"))[-1]["tells"] == "answers"
+
+
+async def test_whoever_cannot_be_written_to_has_no_link_to_it(aboard: Aboard):
+    given = await aboard.give(await aboard.raise_complaint(contact=None), "cinema", "k")
+    await settled(aboard)
+    path = urlsplit(given.json()["link"]).path
+    async with aboard.http("notifier", "") as guest:
+        assert "/p/" not in (await guest.get(path, headers=BROWSER)).text
+
+
 async def test_a_time_zone_that_is_none_is_not_repeated(aboard: Aboard):
     name = await english(aboard)
     desk = Desk(aboard, await ref_of(aboard, name))

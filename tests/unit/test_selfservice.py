@@ -702,17 +702,33 @@ async def test_an_export_needs_the_code_that_was_sent_to_the_known_contact(aboar
         ({"email": "kari@example.org", "phone": "+4791234567"}, "either"),
     ],
 )
-async def test_the_page_names_the_channel_that_the_code_goes_by(
+async def test_the_pages_name_the_channel_that_the_code_goes_by(
     tmp_path: Path, contact: dict[str, str], by: str
 ):
+    """Whoever gave a number alone has no e-mail address that could be changed, and may add one."""
     policy = demo_policy()
     channels = (MessageChannel.EMAIL, MessageChannel.SMS)
     notify = policy.notify.model_copy(update={"channels": channels, "calling_code": "47"})
     aboard = await Aboard(tmp_path, policy.model_copy(update={"notify": notify})).begin()
     _, path = await link_of(aboard, contact=contact)
+    mine = (await opened(aboard, path)).text
+    assert say(Language.EN, f"mine.data.why.{by}") in mine
+    assert (say(Language.EN, "mine.data.contact_new") in mine) is (by == "sms")
+    assert (say(Language.EN, "mine.data.contact") in mine) is (by != "sms")
     await sent(aboard, f"{path}/code", action="export")
     page = (await opened(aboard, f"{path}/code")).text
     assert say(Language.EN, f"mine.code.sent.{by}") in page
+
+
+async def test_a_site_that_writes_no_mail_asks_for_no_mail_address(tmp_path: Path):
+    policy = demo_policy()
+    by_text = {"channels": (MessageChannel.SMS,), "calling_code": "47"}
+    notify = policy.notify.model_copy(update=by_text)
+    aboard = await Aboard(tmp_path, policy.model_copy(update={"notify": notify})).begin()
+    _, path = await link_of(aboard, contact={"phone": "+4791234567"})
+    page = (await opened(aboard, path)).text
+    assert 'value="export"' in page
+    assert 'value="contact"' not in page
 
 
 async def test_a_form_that_is_sent_again_opens_nothing_once_its_code_is_over(aboard: Aboard):

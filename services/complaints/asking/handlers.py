@@ -51,9 +51,10 @@ class Touchpoints:
         profiles: Profiles,
         intake: Intake,
         mine: Tokens,
+        preferences_page: Callable[[str, datetime], str],
         now: Callable[[], datetime],
     ) -> None:
-        """`mine` makes the tokens of complaints' pages."""
+        """`mine` makes the tokens of complaints' pages, `preferences_page` the address where a customer says how we write to them."""
         self._keys = Keys(vault)
         self._policies = Policies()
         self._triage = triage
@@ -61,6 +62,7 @@ class Touchpoints:
         self._intake = intake
         self._askings = Tokens(vault.derive(ASKING), ASKING, now)
         self._mine = mine
+        self._preferences_page = preferences_page
 
     def on_passed(self, event: Event[TouchpointPassed]) -> Prepared:
         """A passed touchpoint: what to read ahead, and `_passed` to decide."""
@@ -136,7 +138,7 @@ class Touchpoints:
 
     async def shown(self, token: str, view: View) -> Shown:
         """What the page shows; raises Rejected(link_invalid), also if the site asks no more or the customer was erased."""
-        _, asked, policy, asking = await self._opened(token, view)
+        asking_id, asked, policy, asking = await self._opened(token, view)
         language = spoken(await language_of(asked, view), policy)
         promised_by = mine = ""
         if asked.complaint_id is not None:
@@ -153,6 +155,7 @@ class Touchpoints:
             answered=asked.answered_at is not None,
             promised_by=promised_by,
             mine=mine,
+            preferences=self._preferences_page(asking_id, view.now),
         )
 
     async def answer(self, token: str, form: AnswerForm, view: View) -> Decision:

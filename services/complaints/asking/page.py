@@ -28,11 +28,13 @@ _ASKING = f"""<form method="post">
 {{{{ form.text }}}}</textarea>
 <button class="yes">{{{{ say("asking.send") }}}}</button></form>
 <p>{{{{ say("asking.free") }}}}</p>
+<p><a href="{{{{ shown.preferences }}}}">{{{{ say("preferences.title") }}}}</a></p>
 """
 _THANKS = """{% if shown.mine %}<p>{{ say("asking.sorry") }}</p>
 {% if shown.promised_by %}<p class="standing" role="status">{{ say("mine.by", when=shown.promised_by) }}</p>
 {% endif %}<p><a href="{{ shown.mine }}">{{ say("form.thanks.follow") }}</a></p>
-{% endif %}"""
+{% endif %}<p><a href="{{ shown.preferences }}">{{ say("preferences.title") }}</a></p>
+"""
 
 
 class AnswerForm(BaseModel):
@@ -75,6 +77,8 @@ class Shown:
     promised_by: str
     #: The path of the complaint's page; empty if the answer is none.
     mine: str
+    #: Where they say how we write to them.
+    preferences: str
 
 
 class AskingPage:
@@ -97,6 +101,7 @@ class AskingPage:
             shown.question,
             site_name=shown.site_name,
             faults=faults,
+            shown=shown,
             form=form,
             scores=SCORES,
         )

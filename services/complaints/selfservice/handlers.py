@@ -79,6 +79,8 @@ SHOWN_MAX = 200
 CheckPage = Callable[[str, datetime], str]
 #: The address of the site's questions after a close of a complaint, by its id, its round, and when it is shown.
 SurveyPage = Callable[[str, int, datetime], str]
+#: The address where a customer says how we write to them, by what the link names and when it is shown.
+PreferencesPage = Callable[[str, datetime], str]
 #: Who asked for an erasure, where the customer did by their link.
 CUSTOMER = "customer"
 
@@ -99,6 +101,7 @@ class SelfService:
         links: Tokens,
         check_page: CheckPage,
         survey_page: SurveyPage,
+        preferences_page: PreferencesPage,
         timelines: Timelines,
         exports: Exports,
     ) -> None:
@@ -109,6 +112,7 @@ class SelfService:
         self._links = links
         self._check_page = check_page
         self._survey_page = survey_page
+        self._preferences_page = preferences_page
         self._timelines = timelines
         self._exports = exports
         self._policies = Policies()
@@ -133,10 +137,7 @@ class SelfService:
 
     async def is_contact(self, complaint: Complaint, email: str, view: View) -> bool:
         """Whether a mail address is the customer's, as the complaint knows it; raises Unavailable."""
-        if complaint.contact is None:
-            return False
-        key = await self._keys.needed(complaint.customer_ref, view)
-        known = Contact.model_validate_json(key.open("contact", complaint.contact)).email
+        known = (await self._contact(complaint, view)).email
         return known is not None and mailbox_of(known) == mailbox_of(email)
 
     async def shown(self, token: str, view: View) -> Shown:
@@ -145,6 +146,7 @@ class SelfService:
         policy, _ = await self._policies.at(complaint.site, view)
         entries, left_out = await self._timelines.of(complaint_id, complaint, view)
         language, zone = await language_of(complaint, view), policy.timezone
+        contact = await self._contact(complaint, view)
 
         def when(moment: datetime | None) -> str:
             return "" if moment is None else format_time(moment, zone, language)
@@ -176,7 +178,7 @@ class SelfService:
             if asks_helped
             else None,
             given=self._given(entries, policy, language),
-            reached_at=await self._reached_at(complaint, entries, view),
+            reached_at=reached_at(contact, entries, view.now),
             missed=when(missed(complaint, head, view.now)),
             left_out=left_out > 0 or len(shown) > SHOWN_MAX,
             asked=asked,
@@ -194,6 +196,12 @@ class SelfService:
             asks_helped=asks_helped,
             may_withdraw=may(complaint.state, ComplaintWithdrawn),
             reachable=bool(complaint.reachable),
+            code_by=code_by(contact, policy),
+            has_email=contact.email is not None,
+            writes_mail=MessageChannel.EMAIL in policy.notify.channels,
+            preferences=self._preferences_page(complaint_id, view.now)
+            if complaint.reachable
+            else "",
             survey=self._survey(complaint_id, complaint, policy, view),
             incident=await self.incident(complaint, policy, language, view),
         )
@@ -218,15 +226,12 @@ class SelfService:
             return ""
         return self._survey_page(complaint_id, complaint.round, view.now)
 
-    async def _reached_at(self, complaint: Complaint, entries: Sequence[Entry], view: View) -> str:
-        """Where the customer is written to, shown partly, for a while after they changed it; else empty."""
-        just = view.now - VALID_FOR
-        changed = any(one.what is What.CONTACT_CHANGED and one.at > just for one in entries)
-        if not changed or complaint.contact is None:
-            return ""
+    async def _contact(self, complaint: Complaint, view: View) -> Contact:
+        """Where the customer can be reached, opened; empty where nothing is known. Raises Unavailable."""
+        if complaint.contact is None:
+            return Contact()
         key = await self._keys.needed(complaint.customer_ref, view)
-        contact = Contact.model_validate_json(key.open("contact", complaint.contact))
-        return partly(contact.email or "")
+        return Contact.model_validate_json(key.open("contact", complaint.contact))
 
     async def _done(
         self,
@@ -270,18 +275,9 @@ class SelfService:
         known = await view.get(Confirmation, complaint_id)
         if known is None or not known.is_open(view.now):
             return None
-        return AskedCode(known.action, await self._code_by(complaint, view))
-
-    async def _code_by(self, complaint: Complaint, view: View) -> MessageChannel | None:
-        """The channel that a code goes by; None where the customer has an address on several, or on none."""
-        key = await self._keys.of(complaint.customer_ref, view)
-        if complaint.contact is None or key is None:
-            return None
-        contact = Contact.model_validate_json(key.open("contact", complaint.contact))
         policy, _ = await self._policies.at(complaint.site, view)
-        notify = policy.notify
-        by = [one for one in notify.channels if notify.address(contact, one) is not None]
-        return by[0] if len(by) == 1 else None
+        by = code_by(await self._contact(complaint, view), policy)
+        return AskedCode(known.action, by)
 
     async def add_words(
         self, complaint_id: str, complaint: Complaint, words: str, view: View
@@ -448,3 +444,17 @@ async def department_of(
     departments = policy.departments.values()
     titles = [one.title for one in departments if employee.listing.role in one.roles]
     return in_language(titles[0], language) if titles else ""
+
+
+def reached_at(contact: Contact, entries: Sequence[Entry], now: datetime) -> str:
+    """Where the customer is written to, shown partly, for a while after they changed it; else empty."""
+    just = now - VALID_FOR
+    changed = any(one.what is What.CONTACT_CHANGED and one.at > just for one in entries)
+    return partly(contact.email or "") if changed else ""
+
+
+def code_by(contact: Contact, policy: Policy) -> MessageChannel | None:
+    """The channel that a code goes by; None where the customer has an address on several, or on none."""
+    notify = policy.notify
+    by = [one for one in notify.channels if notify.address(contact, one) is not None]
+    return by[0] if len(by) == 1 else None

@@ -71,11 +71,11 @@ _MINE = f"""{{% if shown.reached_at %}}<p role="status">{{{{ say("mine.contact_c
 <p>{{{{ say("mine.withdraw.why") }}}}</p>
 <form method="post" action="/m/{{{{ token }}}}/withdraw">{_ONCE}<button>{{{{ say("mine.withdraw.do") }}}}</button></form></details>
 {{% endif %}}<details id="data"{{% if amiss("data") %}} open{{% endif %}}><summary>{{{{ say("mine.data.title") }}}}</summary>
-{{% if shown.reachable %}}<p>{{{{ say("mine.data.why") }}}}</p>
+{{% if shown.reachable %}}<p>{{{{ code_by }}}}</p>
 <form method="post" action="/m/{{{{ token }}}}/code">{_ONCE}
 <button name="action" value="export">{{{{ say("mine.data.export") }}}}</button>
-<button name="action" value="contact">{{{{ say("mine.data.contact") }}}}</button>
-<button name="action" value="erasure">{{{{ say("mine.data.erasure") }}}}</button></form>
+{{% if shown.has_email or shown.writes_mail %}}<button name="action" value="contact">{{{{ say("mine.data.contact" if shown.has_email else "mine.data.contact_new") }}}}</button>
+{{% endif %}}<button name="action" value="erasure">{{{{ say("mine.data.erasure") }}}}</button></form>
 {{% else %}}<p>{{{{ say("mine.data.no_contact", reference=shown.reference) }}}}</p>
 {{% endif %}}</details>
 <h2>{{{{ say("mine.happened") }}}}</h2>
@@ -88,7 +88,8 @@ _MINE = f"""{{% if shown.reached_at %}}<p role="status">{{{{ say("mine.contact_c
 {{% endif %}}</li>
 {{% endfor %}}</ol>
 <p>{{{{ say("mine.help", reference=shown.reference) }}}}</p>
-"""
+{{% if shown.preferences %}}<p><a href="{{{{ shown.preferences }}}}">{{{{ say("preferences.title") }}}}</a></p>
+{{% endif %}}"""
 _CODE = f"""<p>{{{{ sent }}}}</p>
 <p>{{{{ what }}}}</p>
 <form method="post" action="/m/{{{{ token }}}}/confirm">{_ONCE}
@@ -175,6 +176,13 @@ class Shown:
     asks_helped: bool
     may_withdraw: bool
     reachable: bool
+    #: The channel that a code goes by; None where it may be several.
+    code_by: MessageChannel | None
+    #: Whether we have an e-mail address of theirs, and whether the site writes by e-mail.
+    has_email: bool
+    writes_mail: bool
+    #: Where they say how we write to them; empty if we cannot.
+    preferences: str
     #: Where the site's questions after a close are; empty if it asks none, or the complaint is not over.
     survey: str
     #: What the site says of an incident about the same; empty if none stands.
@@ -211,6 +219,7 @@ class Page:
             shown=shown,
             standing=standing(shown),
             owner=owner(shown),
+            code_by=words(f"mine.data.why.{shown.code_by or 'either'}"),
             referred=shown.state is State.REFERRED_EXTERNAL,
             done=told_of(shown.done, shown.language) if shown.done is not None else None,
             given=[

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
 
 from services.notifier.feedback.page import Shown
 from services.notifier.feedback.rules import Answer, on_page, take_answer
@@ -41,13 +42,16 @@ class Feedback:
         links: Links,
         wording: Wording,
         told_of: ToldOf,
+        preferences: Callable[[str, datetime], str],
     ) -> None:
+        """`preferences` makes the link where a customer says how we write to them, from the complaint's id and when it is shown."""
         self._settler = settler
         self._keys = keys
         self._letters = letters
         self._links = links
         self._wording = wording
         self._told_of = told_of
+        self._preferences = preferences
         self._policies = Policies()
 
     async def answer(
@@ -162,6 +166,9 @@ class Feedback:
         answer = await self._answered(complaint_id, check_id, view)
         head = await self._goes_on(story, view)
         values = {**common(story, policy, language), **gift, "feedback_url": ""}
+        reachable = policy.notify.reaches(contact)
+        if reachable:
+            values["preferences_url"] = self._preferences(complaint_id, view.now)
         closes = answer is not None and answer.closes(head)
         values["closed"] = "yes" if head.state in CLOSED or closes else ""
         head_id = story.merged_into if head is not story else None
@@ -178,7 +185,7 @@ class Feedback:
             standing=told_of(now, life, check, policy, language),
             usable=usable,
             code_url=self._links.code(check_id, language, check.valid_until),
-            reachable=policy.notify.reaches(contact),
+            reachable=reachable,
             asks=check.delight is None,
             helped=answer.helped if answer else None,
             # What is still to do is promised with the complaint that goes on.

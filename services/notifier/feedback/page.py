@@ -52,6 +52,7 @@ _LETTER = (
 <button formaction="/f/{{ token }}/no">{{ say("check.no") }}</button></form>
 {% elif line and not adds %}<p>{{ say("mine.words.kept") }}</p>
 <blockquote>{{ line }}</blockquote>
+{% endif %}{% if foot %}<p><a href="{{ foot.url }}">{{ say("preferences.title") }}</a></p>
 {% endif %}"""
 )
 #: The longest line that a customer may write with their answer.
@@ -125,6 +126,7 @@ class Page:
             again=again,
             blocks=blocks,
             closing=shown.letter.closing,
+            foot=shown.letter.foot,
             standing=shown.standing,
             code_url=shown.code_url,
             reachable=shown.reachable,
