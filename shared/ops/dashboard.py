@@ -135,6 +135,19 @@ ROWS: Rows = (
                 "{{provider}}",
             ),
             (
+                "Webhooks to partners per hour",
+                "short",
+                "sum by (endpoint, fate) (increase(webhooks_total[1h]))",
+                "{{endpoint}} {{fate}}",
+            ),
+            (
+                "Partners whose endpoint fails",
+                "short",
+                'max by (endpoint) (webhook_timestamp_seconds{fate="not_taken"})'
+                ' > bool max by (endpoint) (webhook_timestamp_seconds{fate="taken"})',
+                "{{endpoint}}",
+            ),
+            (
                 "Promises not kept, per hour",
                 "short",
                 "sum(increase(promises_broken_total[1h]))",

@@ -61,6 +61,14 @@ PROVIDER_OPEN = Gauge(
     "1 while a provider of messages is left alone after failures in a row, or failed again since.",
     ["provider"],
 )
+WEBHOOKS = Counter(
+    "webhooks", "Attempts of webhooks, by endpoint and what became of them.", ["endpoint", "fate"]
+)
+WEBHOOK_AT = Gauge(
+    "webhook_timestamp_seconds",
+    "When an endpoint last took a webhook of this process, and when it last did not; 0 if never.",
+    ["endpoint", "fate"],
+)
 PROMISES_BROKEN = Counter("promises_broken", "Promised times that passed without an answer.")
 STREAM_RETRIES = Counter(
     "stream_retries", "Batches tried again because the world was away.", ["service"]

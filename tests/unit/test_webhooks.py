@@ -7,13 +7,16 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from prometheus_client import REGISTRY
 from pydantic_core import from_json
+from structlog.testing import capture_logs
 
 from services.notifier.webhooks import post as posting
 from services.notifier.webhooks.breakers import FAILURES_MAX, TRIES_FOR, Breakers
@@ -311,6 +314,18 @@ async def test_case_47_a_timestamp_of_six_minutes_ago_is_refused_by_our_own_veri
             check_standard([secret_bytes(NEW)], headers, body, START + off)
 
 
+async def test_an_endpoint_that_begins_to_fail_is_logged_once_with_its_status(server: Server):
+    """Also where it begins again after it took one; what its URL may hold is not logged."""
+    poster, post = local(server)
+    with capture_logs() as lines:
+        for status in (500, 500, 204, 403, 410):
+            server.answer = partial(web.Response, status=status)
+            await poster.send(post)
+    said = [(line["log_level"], line["event"], line["endpoint"], line["status"]) for line in lines]
+    assert said == [("warning", "webhook_waits", "loyalty", status) for status in (500, 403)]
+    assert post.url not in str(lines)
+
+
 async def test_case_47_a_slow_receiver_is_tried_again(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ):
@@ -421,6 +436,34 @@ async def test_a_webhook_that_was_not_taken_is_tried_again_with_the_same_id(tmp_
     assert len({post.event_id for post in partner.posts}) == 1
     assert (await aboard.types("notifier")).count("webhook.delayed") == 2
     assert (await aboard.types("notifier")).count("webhook.delivered") == 1
+
+
+async def test_operators_see_how_each_partner_takes_what_it_is_told(tmp_path: Path):
+    def counted(fate: str) -> float:
+        told = {"endpoint": "loyalty", "fate": fate}
+        return REGISTRY.get_sample_value("webhooks_total", told) or 0
+
+    def at(fate: str) -> float | None:
+        told = {"endpoint": "loyalty", "fate": fate}
+        return REGISTRY.get_sample_value("webhook_timestamp_seconds", told)
+
+    fates = ("delayed", "delivered", "dropped")
+    before = {fate: counted(fate) for fate in fates}
+    partner = Partner(Later(Reason.ENDPOINT_UNAVAILABLE))
+    aboard = await telling(tmp_path, partner)
+    assert (at("taken"), at("not_taken")) == (0, 0)
+    await english(aboard)
+    await aboard.ring()
+    assert at("taken") == 0
+    assert at("not_taken")
+    aboard.clock.advance(RETRY_FIRST * (1 + JITTER))
+    await aboard.ring()
+    assert at("taken")
+    assert {fate: counted(fate) - before[fate] for fate in fates} == {
+        "delayed": 1,
+        "delivered": 1,
+        "dropped": 0,
+    }
 
 
 async def test_an_attempt_of_a_process_that_died_is_made_again(tmp_path: Path):

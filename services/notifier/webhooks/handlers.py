@@ -23,13 +23,28 @@ from services.notifier.webhooks.rules import (
 )
 from shared.contracts.event import Event
 from shared.contracts.reasons import Reason
-from shared.contracts.webhooks import WebhookAttempted, WebhookDisabled, WebhookDropped
+from shared.contracts.webhooks import (
+    WebhookAttempted,
+    WebhookDelayed,
+    WebhookDelivered,
+    WebhookDisabled,
+    WebhookDropped,
+)
 from shared.kernel import Decision, Fact
 from shared.runtime.engine.effects import Delivered, Later, Never, Outcome, Unknown
 from shared.runtime.engine.view import View
 from shared.runtime.faults import Rejected, Unavailable
 from shared.runtime.kafka.inbox import Prepared, only_folds
-from shared.runtime.observe import log
+from shared.runtime.observe import WEBHOOK_AT, WEBHOOKS, log
+
+#: What became of an attempt, as operators count it.
+FATES: Mapping[type[Fact], str] = {
+    WebhookDelivered: "delivered",
+    WebhookDelayed: "delayed",
+    WebhookDropped: "dropped",
+}
+#: Whether an endpoint took the last webhook, for the time at which it did.
+TAKEN, NOT_TAKEN = "taken", "not_taken"
 
 
 class Webhooks:
@@ -42,6 +57,9 @@ class Webhooks:
         self._poster = poster
         self._now = now
         self._breakers = Breakers(endpoints)
+        for name in endpoints:
+            for fate in (TAKEN, NOT_TAKEN):
+                WEBHOOK_AT.labels(name, fate).set(0)
 
     @property
     def types(self) -> frozenset[str]:
@@ -141,12 +159,22 @@ class Webhooks:
                 return Decision()
 
     def committed(self, facts: Sequence[Fact]) -> None:
-        """Log what partners were not told of, and endpoints that are told nothing more."""
+        """Count attempts by endpoint; log what partners were not told of, and endpoints that are told nothing more."""
         for fact in facts:
+            if isinstance(fact, WebhookDelivered | WebhookDelayed | WebhookDropped):
+                self._counted(fact)
             if isinstance(fact, WebhookDropped):
                 log.error("webhook_dropped", endpoint=fact.endpoint, reason=fact.reason.value)
             if isinstance(fact, WebhookDisabled):
                 log.error("webhook_disabled", endpoint=fact.endpoint)
+
+    def _counted(self, fact: WebhookDelivered | WebhookDelayed | WebhookDropped) -> None:
+        """Count it; not of an endpoint that was taken out of the file, which nobody needs to look after."""
+        if fact.endpoint not in self._endpoints:
+            return
+        WEBHOOKS.labels(fact.endpoint, FATES[type(fact)]).inc()
+        fate = TAKEN if isinstance(fact, WebhookDelivered) else NOT_TAKEN
+        WEBHOOK_AT.labels(fact.endpoint, fate).set_to_current_time()
 
 
 async def known(webhook_id: str, view: View) -> Webhook:

@@ -125,6 +125,8 @@ class Poster:
         self._now = now
         self._exempt = frozenset(exempt)
         self._tls = tls
+        #: Endpoints that did not take their last webhook from this process.
+        self._failing: set[str] = set()
 
     async def send(self, post: Post) -> Outcome:
         """Send it, once. Waits for the endpoint, up to a timeout.
@@ -139,8 +141,14 @@ class Poster:
             log.error("webhook_address_refused", endpoint=post.endpoint)
             return Never(Reason.ENDPOINT_ADDRESS_REFUSED)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            log.warning("webhook_waits", endpoint=post.endpoint, error=type(error).__name__)
+            self._fails(post, error=type(error).__name__)
             return Later(Reason.ENDPOINT_UNAVAILABLE)
+
+    def _fails(self, post: Post, **why: object) -> None:
+        """Log that an endpoint begins to fail, once until it takes a webhook."""
+        if post.endpoint not in self._failing:
+            self._failing.add(post.endpoint)
+            log.warning("webhook_waits", endpoint=post.endpoint, **why)
 
     async def _posted(self, post: Post) -> Outcome:
         now = self._now()
@@ -168,7 +176,12 @@ class Poster:
             ) as session,
             session.post(post.url, data=body, headers=headers, allow_redirects=False) as answer,
         ):
-            return outcome(answer.status, answer.headers.get("Retry-After", ""), now)
+            found = outcome(answer.status, answer.headers.get("Retry-After", ""), now)
+        if isinstance(found, Delivered):
+            self._failing.discard(post.endpoint)
+        else:
+            self._fails(post, status=answer.status)
+        return found
 
 
 def outcome(status: int, retry_after: str, now: datetime) -> Outcome:
