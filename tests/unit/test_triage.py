@@ -317,3 +317,17 @@ def test_a_wait_is_about_what_was_waited_for(
     """A right to a refund of a journey is nothing to tell somebody about cold soup."""
     found = triage(text, language)
     assert (found.category, found.service) == (category, service)
+
+
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("nb", "Kaffen var litt lunken."),
+        ("sv", "Kaffet var lite ljummet."),
+        ("da", "Kaffen var lidt lunken."),
+        ("en", "The coffee was a bit lukewarm."),
+    ],
+)
+def test_a_word_for_something_mild_is_as_mild_in_each_language(language: str, text: str):
+    found = triage(text, language)
+    assert (found.category, found.severity) == (Category.FOOD, Severity.MILD)
