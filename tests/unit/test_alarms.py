@@ -129,6 +129,14 @@ async def test_the_letter_says_where_to_go_and_nothing_that_was_hidden_in_it(abo
     assert "<b>now" not in letter.html
 
 
+async def test_a_place_that_the_site_lists_is_said_in_the_language_of_the_letter(aboard: Aboard):
+    """Not as the form or another system names it."""
+    await aboard.raise_complaint(text=NUTS, place="restaurant", contact=None)
+    (letter,) = await told(aboard)
+    assert "Restauranten, Aurora" in letter.body
+    assert "Restauranten." in letter.short
+
+
 async def test_the_letter_waits_for_no_key_of_the_place(aboard: Aboard):
     await aboard.raise_complaint(text=NUTS, place="Lugar 412", contact=None)
     kept = aboard.stores["notifier"].kept.documents

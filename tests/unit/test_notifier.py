@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -586,6 +587,24 @@ async def check_page(aboard: Aboard) -> str:
     await aboard.ring()
     links = [word for one in aboard.postbox.letters for word in one.body.split() if "/f/" in word]
     return "/f/" + links[0].partition("/f/")[2]
+
+
+@pytest.mark.parametrize(
+    ("text", "sorry"),
+    [
+        ("We waited three hours for our food, the waiter shouted at us and it was raw.", True),
+        ("The coffee was a bit lukewarm.", False),
+    ],
+)
+async def test_what_was_not_mild_is_acknowledged_with_a_word_of_regret(
+    aboard: Aboard, text: str, sorry: bool
+):
+    await aboard.raise_complaint(text=text, language="en")
+    await aboard.carry()
+    await aboard.ring()
+    said = " ".join(aboard.postbox.letters[-1].body.split())
+    assert "Thank you for telling us" in said
+    assert ("We are sorry that it was not as it should have been" in said) is sorry
 
 
 STILL_OPEN = "and this does not close it"

@@ -207,6 +207,46 @@ def test_whoever_was_harmed_is_not_thanked_for_telling_us(
 
 
 @pytest.mark.parametrize("language", list(Language))
+def test_whoever_is_thanked_for_what_was_not_mild_reads_that_we_are_sorry(
+    wording: Wording, language: Language
+) -> None:
+    sorry = words.say(language, "letter.acknowledgement.sorry")
+    for variant, said in (("moderate", True), ("plain", False), ("severe", False)):
+        letter = written(wording, Occasion.ACKNOWLEDGEMENT, language, variant)
+        assert (sorry in flat(letter.text), sorry in letter.short) == (said, said)
+
+
+@pytest.mark.parametrize("language", list(Language))
+def test_a_text_message_says_thanks_and_what_it_is_about(
+    wording: Wording, language: Language
+) -> None:
+    thanks = words.say(language, "letter.acknowledgement.plain", about="").strip(" .")
+    short = written(wording, Occasion.ACKNOWLEDGEMENT, language).short
+    assert thanks in short
+    assert about(Category.FOOD, language) in short
+
+
+@pytest.mark.parametrize("language", list(Language))
+def test_where_the_cause_stays_it_is_asked_all_the_same_whether_it_helped(
+    wording: Wording, language: Language
+) -> None:
+    even_so = words.say(language, "mine.outcome.even_so")
+    for variant, said in (("nothing could be done", True), ("plain", False)):
+        letter = written(wording, Occasion.RESOLUTION_TOLD, language, variant)
+        assert (even_so in flat(letter.text), even_so in letter.short) == (said, said)
+
+
+@pytest.mark.parametrize("variant", ["plain", "with questions"])
+@pytest.mark.parametrize("language", list(Language))
+def test_whoever_is_thanked_can_write_from_home_if_there_is_more(
+    wording: Wording, language: Language, variant: str
+) -> None:
+    letter = written(wording, Occasion.THANKED, language, variant)
+    assert "/m/" in letter.text
+    assert words.say(language, "letter.thanked.more", reference="EA2272") in flat(letter.text)
+
+
+@pytest.mark.parametrize("language", list(Language))
 def test_only_where_somebody_is_told_a_letter_says_that_they_are(
     wording: Wording, language: Language
 ) -> None:

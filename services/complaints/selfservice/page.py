@@ -52,7 +52,8 @@ _MINE = f"""{{% if shown.reached_at %}}<p role="status">{{{{ say("mine.contact_c
 <label for="text">{{{{ say("mine.words.answer") if shown.asked else say("mine.words.add") }}}}</label>
 <textarea id="text" name="text" rows="5" maxlength="{WORDS_CHARS_MAX}" required{{{{ amiss("text") }}}}>{{{{ text }}}}</textarea>
 <button class="yes">{{{{ say("mine.words.send") }}}}</button></form>
-{{% elif shown.asks_helped %}}<h2>{{{{ say("check.ask") }}}}</h2>
+{{% elif shown.asks_helped %}}{{% if even_so %}}<p>{{{{ say("mine.outcome.even_so") }}}}</p>
+{{% endif %}}<h2>{{{{ say("check.ask") }}}}</h2>
 <form method="post" action="/m/{{{{ token }}}}/helped">{_ONCE}
 <label for="text">{{{{ say("mine.helped.line") }}}}</label>
 <textarea id="text" name="text" rows="3" maxlength="{WORDS_CHARS_MAX}"{{{{ amiss("text") }}}}>{{{{ text }}}}</textarea>
@@ -222,6 +223,7 @@ class Page:
             code_by=words(f"mine.data.why.{shown.code_by or 'either'}"),
             referred=shown.state is State.REFERRED_EXTERNAL,
             done=told_of(shown.done, shown.language) if shown.done is not None else None,
+            even_so=shown.done is not None and shown.done.outcome is Outcome.NOT_POSSIBLE,
             given=[
                 (one, words(f"mine.what.{one.became}") if one.became is not None else "")
                 for one in shown.given

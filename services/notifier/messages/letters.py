@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from services.notifier.channels.ports import Letter
@@ -60,7 +60,7 @@ from shared.runtime.words import (
 
 #: Writes the letter to a role mailbox, from the message and its id, the mailbox's id, and what is stored.
 ToMailbox = Callable[[str, Message, str, View], Awaitable[Letter]]
-#: Values that are the link of a letter; none has two.
+#: Values that are the link of a text message, which has one.
 LINKS = ("feedback_url", "offer_url", "asking_url", "mine_url")
 #: The tone of letters about what concerns somebody's safety.
 SAFETY = "safety"
@@ -151,7 +151,7 @@ class Letters:
             rendered.pictures,
             sender_name=policy.notify.sender_name,
             short=rendered.short,
-            link=next((str(values[name]) for name in LINKS if name in values), ""),
+            link=link_of(message.occasion, values),
             segments_max=policy.notify.segments_max,
             channel=message.channel,
             unsubscribe=f"{page}/unsubscribe" if message.occasion in REMINDERS else "",
@@ -201,6 +201,7 @@ class Letters:
                     "mine_url": link,
                     "with_whom": story.keeper or Keeper.SAME,
                     "disruption": story.disruption or "",
+                    "sorry": "yes" if is_sorry(story, message.language) else "",
                 }
             case Occasion.CONFIRMATION:
                 return await self._confirmation(message, story, policy, key, view)
@@ -230,8 +231,6 @@ class Letters:
                 values = await self._course.values(message, story, policy, view)
                 link = self._mine(message.complaint_id, message.told_at)
                 survey = await self._survey(message, story, policy, view)
-                if message.occasion is Occasion.THANKED and survey:
-                    link = survey  # a text message has one link, and the case is settled
                 return {**values, "mine_url": link, "survey_url": survey}
 
     async def _seen_whole(self, message: Message, view: View) -> dict[str, Says]:
@@ -476,6 +475,12 @@ class Letters:
         }
 
 
+def link_of(occasion: Occasion, values: Mapping[str, Says]) -> str:
+    """The link of a text message; to the site's questions, if it asks some, where the case is settled."""
+    links = ("survey_url", *LINKS) if occasion is Occasion.THANKED else LINKS
+    return next((str(values[name]) for name in links if values.get(name)), "")
+
+
 async def check_of(check_id: str, view: View) -> tuple[GivenCheck, CheckLife]:
     """A check and what became of it; raises Unavailable while it has not come."""
     check = await view.get(GivenCheck, check_id)
@@ -536,6 +541,11 @@ def gravity_of(story: Story) -> str:
     if story.safety or story.category is Category.SAFETY:
         return SAFETY
     return "severe" if story.severity is Severity.SEVERE else ""
+
+
+def is_sorry(story: Story, language: Language) -> bool:
+    """Whether thanks for a complaint say that we are sorry: not for what is mild, nor of what may be a question."""
+    return story.severity is Severity.MODERATE and bool(about(story.category, language))
 
 
 def greeting_of(occasion: str | None, policies: Iterable[Policy], language: Language) -> str:

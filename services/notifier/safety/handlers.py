@@ -37,7 +37,7 @@ from shared.runtime.mailboxes import RoleMailbox
 from shared.runtime.observe import MESSAGES, log
 from shared.runtime.policies import Policies
 from shared.runtime.privacy.keys import Keys
-from shared.runtime.words import format_time, say, spoken
+from shared.runtime.words import capitalised, format_time, place_title, say, spoken
 
 #: Pause before missing parts of an alarm about safety are looked for again.
 LOOK_AGAIN_S = 5
@@ -200,13 +200,17 @@ class Alarms:
         language: Language,
         view: View,
     ) -> dict[str, Says]:
-        """What those who must know are told: kinds, place, reference and when it was heard. Raises Unavailable."""
+        """What those who must know are told: kinds, place, reference and when it was heard. Raises Unavailable.
+
+        The place is as the site calls it, else in the words in which it was told.
+        """
         alarm = await view.get(Alarm, complaint_id)
         story = await view.get(Story, complaint_id)
+        place = await place_of(story, self._keys, view) if story is not None else ""
         return {
             "kinds": kinds_of(alarm, story, language),
             "site_name": policy.site_name,
-            "place": await place_of(story, self._keys, view) if story is not None else "",
+            "place": capitalised(place_title(place, policy, language)) or place,
             "reference": reference_of(complaint_id),
             "heard_at": format_time(heard_at, policy.timezone, language, view.now),
         }

@@ -123,6 +123,7 @@ _BIRTHDAY = {
 VARIANTS: Mapping[Occasion, Mapping[str, frozenset[str]]] = {
     Occasion.ACKNOWLEDGEMENT: {
         "severe": frozenset({"severe"}),
+        "moderate": frozenset({"moderate"}),
         "about safety": frozenset({"safety"}),
         "of no category": frozenset({"other"}),
         "in the site's own words": frozenset({"voice"}),
@@ -219,6 +220,7 @@ def example(
         "signed": "Ingrid Berg" if "voice" in variant else "",
         "reference": "EA2272",
         "gravity": "".join(variant & {"severe", "safety"}),
+        "sorry": "yes" if "moderate" in variant else "",
         "closed": "yes" if "closed" in variant else "",
         "alarmed": "yes",
         "disruption": "".join(variant & set(Disruption)),

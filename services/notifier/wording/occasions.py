@@ -39,7 +39,8 @@ def acknowledgement(words: Words, told: Told) -> Iterator[Block]:
         case "severe":
             yield Text([words("letter.acknowledgement.severe_plain")])
         case _:
-            yield Text([words("letter.acknowledgement.plain")])
+            sorry = [words("letter.acknowledgement.sorry")] if told["sorry"] else []
+            yield Text([words("letter.acknowledgement.plain"), *sorry])
     promise = [told["promise"]] if told["promise"] and not told["gravity"] else []
     yield Text([words("letter.promised"), *promise])
     yield Text([words("letter.mention")])
@@ -119,6 +120,8 @@ def resolution_told(words: Words, told: Told) -> Iterator[Block]:
     yield Text([words(outcome_key(told["outcome"], noted=bool(told["resolution"])))])
     if told["resolution"]:
         yield Quote(told["resolution"])
+    if told["outcome"] == Outcome.NOT_POSSIBLE:
+        yield Text([words("mine.outcome.even_so")])
     yield Link(
         words("letter.resolution_told.ask"),
         words("letter.resolution_told.answer"),
@@ -154,6 +157,7 @@ def thanked(words: Words, told: Told) -> Iterator[Block]:
     """It helped, and the case is settled."""
     yield Text([words("letter.thanked.grave" if told["gravity"] else "letter.thanked.plain")])
     yield Text([words("letter.thanked.settled")])
+    yield Link(words("letter.thanked.more"), words("letter.open"), told["mine_url"])
     yield from _survey(words, told)
 
 
@@ -250,7 +254,7 @@ def confirmation(words: Words, told: Told) -> Iterator[Block]:
 def contact_changed(words: Words, _told: Told) -> Iterator[Block]:
     """The address of before learns that another one took its place, and what to do if it was not the customer."""
     yield Text([words("letter.contact_changed.told")])
-    yield Text([words("letter.contact_changed.not_you")])
+    yield Text([words("letter.contact_changed.not_you"), words("letter.contact_changed.from_home")])
 
 
 def safety(words: Words, told: Told) -> Iterator[Block]:

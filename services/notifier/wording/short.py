@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 
 from services.notifier.wording.occasions import Told, Words, ended, gift
+from shared.contracts.complaints import Outcome
 from shared.contracts.notifier import Occasion
 from shared.runtime.words import outcome_key
 
@@ -40,9 +41,11 @@ def _said(sentences: Iterator[str]) -> str:
 
 
 def _acknowledgement(words: Words, told: Told) -> Iterator[str]:
-    """That we have it, or that we are sorry; whom to turn to where it is about safety; by when they hear from us."""
-    plain = "short_grave" if told["gravity"] else "short"
+    """Thanks for what they told us, and that we are sorry; whom to turn to where it is about safety; by when they hear from us."""
+    plain = "short_grave" if told["gravity"] else "plain"
     yield words(f"letter.acknowledgement.{told['disruption'] or plain}")
+    if told["sorry"] and not told["gravity"]:
+        yield words("letter.acknowledgement.sorry")
     yield _help(words, told)
     yield words("letter.promised")
 
@@ -92,6 +95,8 @@ def _resolution_told(words: Words, told: Told) -> Iterator[str]:
     """What came of it, in our words and the employee's."""
     yield words(outcome_key(told["outcome"], noted=bool(told["resolution"])))
     yield told["resolution"]
+    if told["outcome"] == Outcome.NOT_POSSIBLE:
+        yield words("mine.outcome.even_so")
     yield words("letter.check_given.short_ask")
 
 
