@@ -11,6 +11,7 @@ import pytest
 from pydantic import ValidationError
 from structlog.testing import capture_logs
 
+from services.notifier.channels import mime
 from services.notifier.channels.ports import Letter
 from services.notifier.messages.rules import ATTEMPT_LASTS
 from services.notifier.safety.handlers import kinds_of
@@ -71,6 +72,8 @@ async def test_what_an_employee_says_of_safety_is_a_letter_to_those_who_must_kno
     (letter,) = await told(aboard)
     for shown in ("en allergi", "Aurora", reference_of(check["complaint_id"])):
         assert shown in letter.body
+    mail = mime.written(letter, letter.sender, letter.recipient, aboard.clock())
+    assert b"\nImportance: high\n" in mail
     for hidden in ("Kari", "example.org", "Nuts", check["code"], "e-ingrid"):
         assert hidden not in letter.subject + letter.body
     assert await fates(aboard) == [

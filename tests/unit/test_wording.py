@@ -569,6 +569,24 @@ def test_the_gallery_has_every_letter_in_every_language() -> None:
     assert shown.count("<style") == 1
 
 
+def test_the_gallery_has_every_text_message_too() -> None:
+    short = (
+        Wording()
+        .render(Occasion.CLOSED, Language.EN, example(Occasion.CLOSED, Language.EN), NAME)
+        .short
+    )
+    assert f"<pre>{short}</pre>" in page("<!-- generated -->")
+
+
+@pytest.mark.parametrize("language", list(Language))
+def test_the_example_of_what_is_due_by_law_is_about_what_the_law_is_about(
+    language: Language,
+) -> None:
+    """A regulation about journeys gives nothing for a meal."""
+    due = example(Occasion.CHECK_GIVEN, language, variants_of(Occasion.CHECK_GIVEN)["due by law"])
+    assert (due["about"], due["place"]) == (about(Category.DELAY, language), "")
+
+
 @pytest.mark.parametrize(
     ("header", "language"),
     [

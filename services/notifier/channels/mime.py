@@ -43,6 +43,8 @@ def written(
         "Auto-Submitted": "auto-generated",
         "MIME-Version": "1.0",
     }
+    if letter.urgent:
+        head["Importance"] = "high"
     if letter.reply_to:
         head["Reply-To"] = letter.reply_to
     if letter.unsubscribe:

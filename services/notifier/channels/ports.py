@@ -37,6 +37,8 @@ class Letter:
     unsubscribe: str = ""
     #: Where answers go; empty where none is read.
     reply_to: str = ""
+    #: Whether a mail program is to show that it must be read at once (RFC 4021).
+    urgent: bool = False
     channel: MessageChannel = MessageChannel.EMAIL
     #: The messages of a digest by their ids, each with why it is left out; None if it is in.
     holds: Mapping[str, Reason | None] = field(default_factory=dict)

@@ -186,6 +186,7 @@ class Alarms:
             rendered.subject,
             rendered.text,
             rendered.html,
+            urgent=True,
             channel=message.channel,
             short=rendered.short,
             link=link,

@@ -36,10 +36,10 @@ _DISCOUNT = {
     "en": "A discount at the bar",
 }
 _REFUND = {
-    "nb": "Pengene tilbake for utflukten",
-    "sv": "Pengarna tillbaka för utflykten",
-    "da": "Pengene tilbage for udflugten",
-    "en": "Money back for the excursion",
+    "nb": "En del av billettprisen tilbake",
+    "sv": "En del av biljettpriset tillbaka",
+    "da": "En del af billetprisen tilbage",
+    "en": "A part of the fare back",
 }
 _APOLOGY = {
     "nb": "En oppriktig beklagelse",
@@ -54,10 +54,10 @@ _LAW = {
     "en": "Regulation (EU) No 1177/2010 on the rights of passengers at sea",
 }
 _INFORMATION = {
-    "nb": "Du kan kreve en del av billettprisen tilbake når avgangen er mer enn 90 minutter forsinket.",
-    "sv": "Du kan kräva tillbaka en del av biljettpriset när avgången är mer än 90 minuter försenad.",
-    "da": "Du kan kræve en del af billetprisen tilbage, når afgangen er mere end 90 minutter forsinket.",
-    "en": "You may claim back a part of the fare when the departure is more than 90 minutes late.",
+    "nb": "Hvor mye det er, kommer an på hvor sent du kommer fram, og hvor lang reisen er.",
+    "sv": "Hur mycket det är beror på hur sent du kommer fram, och på hur lång resan är.",
+    "da": "Hvor meget det er, kommer an på, hvor sent du kommer frem, og hvor lang rejsen er.",
+    "en": "How much it is depends on how late you arrive, and on how long the journey is.",
 }
 _PROMISE = {
     "nb": "Hos oss ordner den du snakker med det selv.",
@@ -294,4 +294,5 @@ def _differing(language: Language, variant: frozenset[str]) -> dict[str, Says]:
         worth = format_money(500_00, "NOK", language)
         values |= {**law, "title": _REFUND[language], "worth": worth}
         values["information"] = _INFORMATION[language]
+        values |= {"about": about(Category.DELAY, language), "place": ""}
     return values
