@@ -222,7 +222,9 @@ async def pipeline(
                     Lifecycle(vault(), read),
                     Customers(settler, vault(), _never_gone, _nothing, BACKUP_RETENTION),
                     profiles,
-                    Touchpoints(vault(), read, profiles, intake, mine, utc_now),
+                    Touchpoints(
+                        vault(), read, profiles, intake, mine, lambda _name, _at: "", utc_now
+                    ),
                 )
                 if one.topic == ComplaintRaised.TOPIC
             )

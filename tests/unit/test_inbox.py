@@ -276,6 +276,16 @@ async def test_a_no_is_told_by_the_answer_and_by_the_complaint_that_came_back(ab
     assert await told(aboard, "e-aino") == ["came_back"]
 
 
+async def test_whoever_gave_the_check_and_has_the_case_is_told_of_a_no_once(aboard: Aboard):
+    name = await english(aboard)
+    await do(aboard, name, "claim", "e-ingrid")
+    await aboard.give(name, "cinema", "k1")
+    await settled(aboard)
+    await answers(aboard, link_in(last(aboard), "f"), "no", "Still cold.")
+    assert "complaint.reopened" in await aboard.types("complaints")
+    assert await told(aboard) == ["helped_not"]
+
+
 async def test_each_line_of_a_customer_is_told_to_who_gave_the_check(aboard: Aboard):
     _, path = await given(aboard)
     await answers(aboard, path, "no", "Still cold.")

@@ -98,6 +98,10 @@ class Giver(Document):
     site: str
 
 
+#: Answers after which a complaint is opened again.
+NOT_ENOUGH = frozenset({Notice.HELPED_PARTLY, Notice.HELPED_NOT})
+
+
 class Line(Document):
     """What a customer wrote with their answer, sealed; its id is that of `line_of` its entry."""
 
@@ -207,9 +211,18 @@ def told_by_answer(fact: FeedbackReceived, giver: Giver) -> Told:
 
 
 def is_new(inbox: EmployeeInbox | None, fact: Told) -> bool:
-    """Whether the inbox does not have this entry yet: a cause may come twice."""
+    """Whether the inbox does not have this entry yet: a cause may come twice, and a no is told before what comes of it."""
     entry = _entry(0, fact)
-    return inbox is None or all(known[1:] != entry[1:] for known in inbox.entries)
+    if inbox is None:
+        return True
+    return not any(known[1:] == entry[1:] or _says(known, entry) for known in inbox.entries)
+
+
+def _says(known: Entry, entry: Entry) -> bool:
+    """Whether an answer that the employee was told of says already that the complaint came back."""
+    if entry.notice is not Notice.CAME_BACK or known.notice not in NOT_ENOUGH:
+        return False
+    return (known.complaint_id, known.at) == (entry.complaint_id, entry.at)
 
 
 def read_up_to(
