@@ -21,10 +21,12 @@ from shared.runtime.words import say
 from shared.testing.clock import START
 from tests.suites.services import Aboard, demo_policy
 from tests.unit.test_alarms import told
+from tests.unit.test_asking import asked, page, send
 from tests.unit.test_erasure import document
 from tests.unit.test_lifecycle import STANDING, do, names, seen
 from tests.unit.test_matters import complains, merges
-from tests.unit.test_selfservice import link_of, sent
+from tests.unit.test_occasions import flat, settled
+from tests.unit.test_selfservice import link_of, opened, sent
 from tests.unit.test_timeline import entries
 
 DANGER = "Now my child has an allergic reaction and cannot breathe."
@@ -317,3 +319,63 @@ async def test_the_words_for_danger_stay_whatever_the_complaint_is_said_to_be_ab
     assert after["fixes"][: len(before["fixes"])] == before["fixes"]
     plain = await aboard.raise_complaint(1, text="The soup was cold.")
     assert (await seen(aboard, f"/{plain}/playbook"))["say"] != before["say"]
+
+
+# ---- what the customer is told -------------------------------------------------------------------
+
+NEAREST = "letter.acknowledgement.help"
+
+
+def letters_of(aboard: Aboard) -> list[str]:
+    return [flat(one) for one in aboard.postbox.letters if one.recipient == "kari@example.org"]
+
+
+@pytest.mark.parametrize("language", list(Language))
+async def test_who_writes_of_danger_on_their_page_is_told_at_once_to_turn_to_the_nearest(
+    aboard: Aboard, language: Language
+):
+    name, path = await link_of(aboard, language=language)
+    assert say(language, NEAREST) not in (await opened(aboard, path)).text
+    await by_link(aboard, name, path)
+    assert say(language, NEAREST) in (await opened(aboard, path)).text
+    await do(aboard, name, "withdraw")
+    assert say(language, NEAREST) not in (await opened(aboard, path)).text, "it is over"
+
+
+async def test_a_no_that_speaks_of_danger_is_answered_so_by_the_page_and_the_letter(aboard: Aboard):
+    name, path = await link_of(aboard, language=Language.EN)
+    await do(aboard, name, "resolve", outcome="fixed")
+    await settled(aboard)
+    await sent(aboard, f"{path}/helped", action="no", text=DANGER)
+    nearest = say(Language.EN, NEAREST)
+    assert nearest in (await opened(aboard, path)).text
+    assert not any(nearest in one for one in letters_of(aboard))
+    await settled(aboard)
+    assert nearest in letters_of(aboard)[-1]
+
+
+@pytest.mark.parametrize("helped", ["no", "partly"])
+async def test_a_line_on_the_checks_page_is_answered_so_before_it_is_read_and_while_it_is_true(
+    aboard: Aboard, helped: str
+):
+    name, _ = await link_of(aboard, language=Language.EN)
+    link = (await aboard.give(name, "dinner-for-two", "k")).json()["link"]
+    await aboard.carry()
+    path, html = f"/f/{link.rpartition('/')[2]}", {"Accept": "text/html"}
+    nearest = say(Language.EN, NEAREST)
+    async with aboard.http("notifier", "") as phone:
+        assert nearest not in (await phone.get(path, headers=html)).text
+        answer = await phone.post(f"{path}/{helped}", data={"text": DANGER}, headers=html)
+        assert nearest in (await phone.get(answer.headers["location"], headers=html)).text
+        await settled(aboard)
+        assert nearest in (await phone.get(path, headers=html)).text
+    assert nearest in letters_of(aboard)[-1]
+
+
+@pytest.mark.parametrize(("text", "danger"), [(DANGER, True), ("The soup was cold.", False)])
+async def test_who_answers_a_question_with_danger_is_told_to_turn_to_the_nearest(
+    aboard: Aboard, text: str, danger: bool
+):
+    path = await asked(aboard)
+    await send(aboard, path, experience="1", text=text)
+    assert (say(Language.EN, NEAREST) in (await page(aboard, path)).text) is danger

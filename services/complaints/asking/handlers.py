@@ -26,6 +26,7 @@ from services.complaints.triage.handlers import Triage
 from shared.contracts.complaints import ComplaintReceived, TouchpointAnswered, TouchpointAsked
 from shared.contracts.event import Event, fingerprint
 from shared.contracts.intake import Channel, ComplaintRaised, TouchpointPassed
+from shared.contracts.lifecycle import OPEN
 from shared.contracts.policy import Asking, Policy
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision
@@ -141,9 +142,11 @@ class Touchpoints:
         asking_id, asked, policy, asking = await self._opened(token, view)
         language = spoken(await language_of(asked, view), policy)
         promised_by = mine = ""
+        danger = False
         if asked.complaint_id is not None:
             complaint = await view.get(Complaint, asked.complaint_id)
             by = complaint.promised_by if complaint is not None else None
+            danger = complaint is not None and complaint.safety and complaint.state in OPEN
             if by is not None and by > view.now:
                 promised_by = format_time(by, policy.timezone, language)
             claims = {"complaint": asked.complaint_id}
@@ -156,6 +159,7 @@ class Touchpoints:
             promised_by=promised_by,
             mine=mine,
             preferences=self._preferences_page(asking_id, view.now),
+            danger=danger,
         )
 
     async def answer(self, token: str, form: AnswerForm, view: View) -> Decision:

@@ -30,7 +30,8 @@ _ASKING = f"""<form method="post">
 <p>{{{{ say("asking.free") }}}}</p>
 <p><a href="{{{{ shown.preferences }}}}">{{{{ say("preferences.title") }}}}</a></p>
 """
-_THANKS = """{% if shown.mine %}<p>{{ say("asking.sorry") }}</p>
+_THANKS = """{% if shown.danger %}<p class="missed">{{ say("letter.acknowledgement.help") }}</p>
+{% endif %}{% if shown.mine %}<p>{{ say("asking.sorry") }}</p>
 {% if shown.promised_by %}<p class="standing" role="status">{{ say("mine.by", when=shown.promised_by) }}</p>
 {% endif %}<p><a href="{{ shown.mine }}">{{ say("form.thanks.follow") }}</a></p>
 {% endif %}<p><a href="{{ shown.preferences }}">{{ say("preferences.title") }}</a></p>
@@ -79,6 +80,8 @@ class Shown:
     mine: str
     #: Where they say how we write to them.
     preferences: str
+    #: Whether it concerns somebody's safety, while it is not over: nobody waits for an answer then.
+    danger: bool
 
 
 class AskingPage:

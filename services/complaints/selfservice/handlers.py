@@ -178,6 +178,7 @@ class SelfService:
             if asks_helped
             else None,
             given=self._given(entries, policy, language),
+            danger=head.state in OPEN and (complaint.safety or (own and head.safety)),
             reached_at=reached_at(contact, entries, view.now),
             missed=when(missed(complaint, head, view.now)),
             left_out=left_out > 0 or len(shown) > SHOWN_MAX,

@@ -28,6 +28,7 @@ WORDS_CHARS_MAX = 2000
 
 _ONCE = """<input type="hidden" name="once" value="{{ once }}">"""
 _MINE = f"""{{% if shown.reached_at %}}<p role="status">{{{{ say("mine.contact_changed", address=shown.reached_at) }}}}</p>
+{{% endif %}}{{% if shown.danger %}}<p class="missed">{{{{ say("letter.acknowledgement.help") }}}}</p>
 {{% endif %}}{{% if shown.missed %}}<p class="missed">{{{{ say("mine.missed", when=shown.missed) }}}}</p>
 {{% endif %}}{{% if shown.heard %}}<h2>{{{{ say("mine.what.received") }}}}</h2>
 <blockquote>{{{{ shown.heard }}}}</blockquote>
@@ -147,6 +148,8 @@ class Shown:
     #: What was done, while they are asked whether it helped.
     done: Told | None
     given: Sequence[Given]
+    #: Whether somebody's safety is concerned, of a complaint that is not over: nobody waits for an answer then.
+    danger: bool
     #: The time of the last promise that was broken, while the complaint is not over; empty if none was.
     missed: str
     #: Where they are written to now, shown partly, where they have just changed it; empty otherwise.

@@ -7,14 +7,15 @@ from datetime import datetime
 
 from services.notifier.feedback.page import Shown
 from services.notifier.feedback.rules import Answer, on_page, take_answer
-from services.notifier.messages.letters import CLOSED, Letters, common
+from services.notifier.messages.letters import CLOSED, SAFETY, Letters, common, gravity_of
 from services.notifier.messages.links import Links
 from services.notifier.preferences.handlers import contact_of, language_of
-from services.notifier.subjects.moves import Reached
+from services.notifier.subjects.moves import Reached, stands
 from services.notifier.subjects.rules import TAKEN, CheckLife, GivenCheck, Standing, Story
 from services.notifier.survey.rules import Surveyed, close_of
 from services.notifier.wording.wording import Wording
 from shared.contracts.complaints import Language, reference_of
+from shared.contracts.lifecycle import OPEN
 from shared.contracts.notifier import FeedbackReceived, Helped, Occasion
 from shared.contracts.policy import Policy
 from shared.contracts.reasons import Reason
@@ -187,6 +188,7 @@ class Feedback:
             code_url=self._links.code(check_id, language, check.valid_until),
             reachable=reachable,
             asks=check.delight is None,
+            danger=SAFETY in (gravity_of(story), gravity_of(head)) and stands(head, *OPEN),
             helped=answer.helped if answer else None,
             # What is still to do is promised with the complaint that goes on.
             promised_by=answer.promise(head) if answer else None,

@@ -19,6 +19,7 @@ from shared.runtime.words import format_time, say
 
 _LETTER = (
     """{% if standing %}<p class="standing" role="status">{{ standing }}</p>
+{% endif %}{% if danger %}<p class="missed">{{ say("letter.acknowledgement.help") }}</p>
 {% endif %}{% if helped %}<section id="answer" role="status">
 <h2>{{ heading }}</h2>
 {% for line in said %}<p>{{ line }}</p>
@@ -79,6 +80,8 @@ class Shown:
     reachable: bool
     #: Whether the customer is asked if it helped; not about what was given to delight.
     asks: bool = True
+    #: Whether somebody's safety is concerned, of a complaint that is not over: nobody waits for an answer then.
+    danger: bool = False
     helped: Helped | None = None
     #: If there is more to do: by when the customer hears from us, once that is promised.
     promised_by: datetime | None = None
@@ -121,6 +124,8 @@ class Page:
             helped=shown.helped,
             adds=adds(shown),
             added=added,
+            # What they wrote a moment ago may speak of danger, and nobody has read it yet.
+            danger=shown.danger or (added and adds(shown)),
             heading=heading,
             said=said,
             again=again,

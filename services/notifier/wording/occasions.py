@@ -90,6 +90,7 @@ def reopened(words: Words, told: Told) -> Iterator[Block]:
     grave = told["gravity"]
     yield Text([words("letter.reopened.grave" if grave else "letter.reopened.honest")])
     yield Text([words(f"letter.reopened.{told['with_whom']}")])
+    yield from _help(words, told)
     yield Text([words("letter.promised")])
     yield _follow(words, told)
 

@@ -74,8 +74,9 @@ def _check_offered(words: Words, told: Told) -> Iterator[str]:
 
 
 def _reopened(words: Words, told: Told) -> Iterator[str]:
-    """It goes on, and by when they hear from us."""
+    """It goes on, whom to turn to where it is about safety, and by when they hear from us."""
     yield words(f"letter.reopened.{'grave' if told['gravity'] else 'honest'}")
+    yield _help(words, told)
     yield words("letter.promised")
 
 
