@@ -22,7 +22,8 @@ from services.notifier.digests.rules import (
     join,
 )
 from services.notifier.messages.rules import SEND, Message, State
-from services.notifier.preferences.quiet import CRITICAL
+from services.notifier.preferences.quiet import CRITICAL, keeps_promise
+from services.notifier.subjects.rules import Story
 from services.notifier.wording.examples import example, written
 from services.notifier.wording.occasions import OCCASIONS
 from services.notifier.wording.wording import (
@@ -34,6 +35,7 @@ from services.notifier.wording.wording import (
 from shared.contracts.complaints import Language
 from shared.contracts.intake import MessageChannel
 from shared.contracts.notifier import (
+    MessageAttempted,
     MessageBounced,
     MessageDeferred,
     MessageDelivered,
@@ -48,6 +50,7 @@ from shared.runtime.faults import Rejected, Unavailable
 from shared.runtime.mail.mailbox import RawMail
 from shared.runtime.privacy.links import PREFERENCES, Tokens
 from shared.runtime.words import say
+from shared.testing.clock import START
 from tests.suites.services import Aboard, Silence, YieldingStore, demo_policy
 from tests.unit.test_bounces import returned
 from tests.unit.test_lifecycle import do
@@ -129,6 +132,44 @@ async def test_what_cannot_wait_goes_at_once_however_much_was_told(tmp_path: Pat
     await settled(aboard)
     assert len(aboard.postbox.letters) == letters + 1
     assert "Which lift was it?" in last(aboard).body
+
+
+async def test_an_answer_waits_for_no_digest_that_would_go_after_its_promise(tmp_path: Path):
+    aboard, name = await busy(tmp_path)
+    letters = len(aboard.postbox.letters)
+    await do(aboard, name, "resolve", outcome="fixed", note="All is well.")
+    await settled(aboard)
+    assert (await fates(aboard))[Occasion.RESOLUTION_TOLD] == ["sent"]
+    assert len(aboard.postbox.letters) == letters + 1
+    (attempted,) = [
+        one
+        for one in await of(aboard, MessageAttempted)
+        if one["occasion"] == Occasion.RESOLUTION_TOLD
+    ]
+    assert any(one.startswith("letters/customer/") for one in attempted["counted"])
+
+
+@pytest.mark.parametrize(
+    ("occasion", "hours", "state", "at_once"),
+    [
+        (Occasion.RESOLUTION_TOLD, 7, "resolution_recorded", True),
+        (Occasion.RESOLUTION_TOLD, -1, "resolution_recorded", True),
+        (Occasion.RESOLUTION_TOLD, 9, "resolution_recorded", False),
+        (Occasion.RESOLUTION_TOLD, None, "resolution_recorded", False),
+        (Occasion.REFERRED, 7, "referred_external", True),
+        (Occasion.CLOSED, 7, "not_a_complaint", True),
+        (Occasion.CLOSED, -1, "closed_no_response", False),
+        (Occasion.FIX_DONE, 7, "claimed", False),
+    ],
+)
+def test_only_the_answer_to_a_promise_that_would_be_broken_meanwhile_does_not_wait(
+    occasion: Occasion, hours: int | None, state: str, at_once: bool
+):
+    by = None if hours is None else START + timedelta(hours=hours)
+    told = {"customer_ref": "cu-1", "site": "s", "language": "en", "state": state}
+    story = Story.model_validate({**told, "promised_by": by})
+    assert keeps_promise(occasion, story, START + timedelta(hours=8)) is at_once
+    assert not keeps_promise(occasion, None, START)
 
 
 async def test_a_message_that_is_not_true_any_more_is_left_out_and_says_so(tmp_path: Path):

@@ -19,9 +19,11 @@ from shared.contracts.complaints import Language
 from shared.contracts.notifier import MessageDeferred, MessageDelayed, Occasion
 from shared.contracts.policy import QuietHours, Retry
 from shared.contracts.reasons import Reason
+from shared.runtime.words import say
 from tests.suites.services import Aboard
 from tests.unit.test_lifecycle import do
-from tests.unit.test_occasions import changed, english, fates, settled
+from tests.unit.test_occasions import changed, english, fates, flat, last, link_in, settled
+from tests.unit.test_preferences import choose
 
 OSLO, NEW_YORK = ZoneInfo("Europe/Oslo"), ZoneInfo("America/New_York")
 NIGHT = QuietHours(starts=time(22), ends=time(7))
@@ -202,6 +204,35 @@ async def test_a_letter_that_can_wait_goes_once_when_the_quiet_hours_end(tmp_pat
     await settled(aboard)
     assert len(aboard.postbox.letters) == letters + 1
     assert (await fates(aboard))[Occasion.QUESTION_ASKED] == ["sent"]
+
+
+async def test_the_sites_quiet_hours_keep_no_answer_back_until_its_promise_is_broken(
+    tmp_path: Path,
+):
+    aboard = await Aboard(tmp_path, changed(quiet_hours=AFTERNOON)).begin()
+    name = await english(aboard)
+    await do(aboard, name, "resolve", outcome="fixed")
+    await settled(aboard)
+    assert (await fates(aboard))[Occasion.RESOLUTION_TOLD] == ["sent"]
+
+
+@pytest.mark.parametrize(("minutes", "late"), [(0, True), (5 * 60, False)])
+async def test_an_answer_that_waited_for_the_customers_own_hours_says_why_it_comes_late(
+    aboard: Aboard, minutes: int, late: bool
+):
+    """The promise is for four hours later, and the hours that the customer chose end after it."""
+    name = await english(aboard)
+    hours = {"starts": "13:00", "ends": "23:00"}
+    assert (await choose(aboard, link_in(last(aboard), "p"), **hours)).status_code < 400
+    aboard.later(minutes=minutes)
+    await do(aboard, name, "resolve", outcome="fixed")
+    await settled(aboard)
+    assert (await fates(aboard))[Occasion.RESOLUTION_TOLD] == ["queued"]
+    aboard.later(hours=8)
+    await settled(aboard)
+    assert (await fates(aboard))[Occasion.RESOLUTION_TOLD] == ["sent"]
+    waited = say(Language.EN, "letter.resolution_told.waited")
+    assert (waited in flat(last(aboard))) is late
 
 
 async def test_who_is_awake_is_answered_in_quiet_hours(tmp_path: Path):

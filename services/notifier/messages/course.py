@@ -108,9 +108,13 @@ class Course:
             words = await self._keys.open_words(
                 story.customer_ref, "note", resolution.note, resolution.recorded_at, view
             )
+        # Before this letter only the customer's own quiet hours last longer than a promise.
+        due_at, by = message.due_at, story.promised_by
+        waited = due_at is not None and by is not None and message.queued_at <= by < due_at
         return {
             "outcome": resolution.outcome,
             "resolution": words or "",
+            "waited": "yes" if waited else "",
             "closes_at": format_time(
                 resolution.closes_at, policy.timezone, message.language, view.now
             ),

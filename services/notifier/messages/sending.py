@@ -33,7 +33,7 @@ from services.notifier.messages.rules import (
     sent,
 )
 from services.notifier.preferences.handlers import wanted_by
-from services.notifier.preferences.quiet import AT_ONCE, CRITICAL, quiet_until
+from services.notifier.preferences.quiet import AT_ONCE, CRITICAL, keeps_promise, quiet_until
 from services.notifier.preferences.rules import Preferences
 from services.notifier.subjects.rules import Story
 from services.notifier.wording.blocks import Outline
@@ -50,6 +50,7 @@ from shared.contracts.notifier import (
     MessageSent,
     Occasion,
 )
+from shared.contracts.policy import Policy
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision, Fact
 from shared.money import BALANCE_MAX
@@ -251,21 +252,24 @@ class Sending:
     ) -> Decision:
         """Let a message wait for the digest of today, which goes tomorrow."""
         policy, _ = await self._policies.at(message.site, view)
-        zone = ZoneInfo(policy.timezone)
-        day = view.now.astimezone(zone).date().isoformat()
+        day = view.now.astimezone(ZoneInfo(policy.timezone)).date().isoformat()
         digest_id = digest_id_of(message, day, self._address_ref(recipient, day))
         carrier = carrier_of(digest_id, message.channel)
         await view.prefetch([Digest.key(digest_id), Message.key(carrier)])
-        due_at = goes_at(policy.notify.digest_at, zone, view.now)
         return join(
             message,
             message_id,
             digest_id,
             await view.get(Digest, digest_id),
             await view.get(Message, carrier),
-            await self._quiet_until(message, due_at, view) or due_at,
+            await self._digest_at(message, policy, view),
             view.now,
         )
+
+    async def _digest_at(self, message: Message, policy: Policy, view: View) -> datetime:
+        """When the digest of today goes to the customer of a message."""
+        due_at = goes_at(policy.notify.digest_at, ZoneInfo(policy.timezone), view.now)
+        return await self._quiet_until(message, due_at, view) or due_at
 
     async def _provider(self, message: Message, view: View) -> str:
         """The provider of the next attempt; raises Rejected(unknown_provider), and what a policy does."""
@@ -316,22 +320,32 @@ class Sending:
         return message.model_copy(update={"language": wanted.language or message.language})
 
     async def _quiet_until(self, message: Message, at: datetime, view: View) -> datetime | None:
-        """Until when the customer is not disturbed by this message; None if they may be at this time."""
+        """Until when the customer is not disturbed by this message; None if they may be at this time.
+
+        Their own hours hold whatever was promised. The site's do not keep back an answer until its promise is broken.
+        """
         if message.occasion in AT_ONCE:
             return None
         policy, _ = await self._policies.at(message.site, view)
         wanted = await _wanted(message, view)
         quiet = wanted.quiet_hours or policy.notify.quiet_hours
-        return quiet_until(quiet, ZoneInfo(wanted.timezone or policy.timezone), at)
+        until = quiet_until(quiet, ZoneInfo(wanted.timezone or policy.timezone), at)
+        if until is None or wanted.quiet_hours is not None:
+            return until
+        story = await view.get(Story, message.complaint_id)
+        return None if keeps_promise(message.occasion, story, until) else until
 
     async def _bounds(self, message: Message, recipient: str, view: View) -> Sequence[Bound]:
         """The daily bounds that a customer's letter counts in, at its first attempt."""
         if message.mailbox is not None or message.attempt:
             return ()
         policy, _ = await self._policies.at(message.site, view)
-        # What cannot wait counts in the customer's day, and is not bound by it.
-        most = BALANCE_MAX if message.occasion in CRITICAL else policy.notify.per_day
         story = await view.get(Story, message.complaint_id)
+        # What cannot wait counts in the customer's day, and is not bound by it.
+        critical = message.occasion in CRITICAL or keeps_promise(
+            message.occasion, story, await self._digest_at(message, policy, view)
+        )
+        most = BALANCE_MAX if critical else policy.notify.per_day
         day = view.now.astimezone(ZoneInfo(policy.timezone)).date().isoformat()
         return bounds_of(
             message,

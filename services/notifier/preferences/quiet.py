@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from services.notifier.subjects.rules import Story
+from shared.contracts.lifecycle import State
 from shared.contracts.notifier import Occasion
 from shared.contracts.policy import QuietHours
 
@@ -31,6 +33,19 @@ CRITICAL = AT_ONCE | {
     Occasion.CHECK_WITHDRAWN,
     Occasion.DIGEST,
 }
+
+
+def keeps_promise(occasion: Occasion, story: Story | None, until: datetime) -> bool:
+    """Whether a message is the answer to a promise whose time is over before `until`, or is over already.
+
+    Of closed cases only one that was taken for no complaint: in the others the customer was answered before.
+    """
+    if story is None or story.promised_by is None:
+        return False
+    answers = occasion in (Occasion.RESOLUTION_TOLD, Occasion.REFERRED) or (
+        occasion is Occasion.CLOSED and story.state is State.NOT_A_COMPLAINT
+    )
+    return answers and story.promised_by < until
 
 
 def quiet_until(quiet: QuietHours | None, zone: ZoneInfo, now: datetime) -> datetime | None:

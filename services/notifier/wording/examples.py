@@ -151,6 +151,7 @@ VARIANTS: Mapping[Occasion, Mapping[str, frozenset[str]]] = {
         "without words": frozenset({"unsaid"}),
         "explained": frozenset({"unsaid", "explained"}),
         "nothing could be done": frozenset({"unsaid", "not_possible"}),
+        "after the customer's quiet hours": frozenset({"waited"}),
     },
     Occasion.PROMISE_AT_RISK: {"with nobody yet": frozenset({"free"})},
     Occasion.PROMISE_BROKEN: {
@@ -257,6 +258,7 @@ def example(
         "asking_url": "https://aurora.example/q/7pKe4xNs",
         "resolution": "" if "unsaid" in variant else _RESOLUTION[language],
         "outcome": next(iter(variant & {"explained", "not_possible"}), "fixed"),
+        "waited": "yes" if "waited" in variant else "",
         "fix": "" if "untitled" in variant else _FIX[language],
         "ended": next(iter(variant & {"withdrawn", "not_a_complaint"}), "closed_no_response"),
         "body": _BODY[language],

@@ -121,6 +121,8 @@ def resolution_told(words: Words, told: Told) -> Iterator[Block]:
     yield Text([words(outcome_key(told["outcome"], noted=bool(told["resolution"])))])
     if told["resolution"]:
         yield Quote(told["resolution"])
+    if told["waited"]:
+        yield Text([words("letter.resolution_told.waited")])
     if told["outcome"] == Outcome.NOT_POSSIBLE:
         yield Text([words("mine.outcome.even_so")])
     yield Link(
