@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -28,7 +28,7 @@ from shared.contracts.policy import Asking, Policy, PolicyPublished, Touchpoint
 from shared.contracts.reasons import Reason
 from shared.kernel import Document
 from shared.runtime.engine.view import View
-from shared.runtime.words import say
+from shared.runtime.words import format_time, say
 from shared.testing.builders import record
 from shared.testing.clock import START
 from tests.suites.services import SITE, Aboard, demo_policy
@@ -333,6 +333,24 @@ async def test_a_bad_answer_is_a_complaint_once_whatever_its_words_say(aboard: A
     assert (await fates(aboard))[Occasion.ACKNOWLEDGEMENT] == ["sent"]
     assert await of_type(aboard, "check.issued", "compensation") == []
     assert (words or "zqv") not in repr([store.kept for store in aboard.stores.values()])
+
+
+async def test_a_promise_behind_an_answer_is_said_to_be_broken_until_the_customer_is_told(
+    aboard: Aboard,
+):
+    path = await asked(aboard)
+    await send(aboard, path, experience="1", text=COMPLAINED)
+    (triaged,) = await of_type(aboard, "complaint.triaged")
+    by = datetime.fromisoformat(triaged["promised_by"])
+    when = format_time(by, "Europe/Oslo", Language.EN)
+    promised, missed = (say(Language.EN, f"mine.{one}", when=when) for one in ("by", "missed"))
+    assert promised in (await page(aboard, path)).text
+    aboard.clock.moment = by + timedelta(minutes=1)
+    await aboard.ring("complaints")
+    shown = (await page(aboard, path)).text
+    assert (promised in shown, missed in shown) == (False, True)
+    await do(aboard, triaged["complaint_id"], "resolve", outcome="fixed")
+    assert missed not in (await page(aboard, path)).text
 
 
 async def test_a_score_alone_is_in_the_language_of_the_question(tmp_path: Path):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
@@ -58,12 +58,12 @@ from shared.runtime.privacy.links import (
     SURVEY,
     Tokens,
 )
-from shared.runtime.words import say
+from shared.runtime.words import format_time, say
 from shared.testing.builders import record
 from shared.testing.clock import START, Clock
 from tests.suites.described import undescribed
 from tests.suites.services import Aboard, Silence, forget_answers
-from tests.unit.test_lifecycle import seen
+from tests.unit.test_lifecycle import do, seen
 from tests.unit.test_occasions import link_in, settled
 
 ID = message_id_of(Occasion.ACKNOWLEDGEMENT, "co-1")
@@ -781,6 +781,37 @@ async def test_an_answer_takes_as_many_lines_in_a_day_as_it_says(aboard: Aboard)
         assert (await customer.post(f"{path}/no", headers=html, data=line)).status_code == 303
     assert (await aboard.types("notifier")).count("feedback.received") == LINES_MAX + 1
     assert undescribed(aboard) == []
+
+
+@pytest.mark.parametrize("helped", [Helped.NO, Helped.PARTLY])
+async def test_the_checks_page_says_that_a_promise_was_broken_and_nothing_of_one_that_was_kept(
+    aboard: Aboard, helped: Helped
+):
+    path = await check_page(aboard)
+    async with aboard.http("notifier", "") as customer:
+
+        async def shown() -> str:
+            return (await customer.get(path, headers={"Accept": "text/html"})).text
+
+        await customer.post(f"{path}/{helped}", headers={"Accept": "text/html"})
+        await settled(aboard)
+        (again,) = [f for f in await aboard.facts("complaints") if "reopened" in f["type"]]
+        by = datetime.fromisoformat(again["promised_by"])
+        when = format_time(by, "Europe/Oslo", Language.EN)
+        keeps = say(Language.EN, "check.heard_by", when=when)
+        missed = say(Language.EN, "mine.missed", when=when)
+        assert keeps in await shown()
+        aboard.clock.moment = by
+        late = await shown()
+        assert (keeps in late, missed in late) == (False, True)
+        await aboard.ring("complaints")
+        await settled(aboard)
+        assert missed in await shown()
+        await do(aboard, again["complaint_id"], "resolve", outcome="fixed")
+        await settled(aboard)
+        over = await shown()
+        assert not [one for one in (keeps, missed, say(Language.EN, "check.soon")) if one in over]
+        assert say(Language.EN, "check.look_again") not in over
 
 
 async def test_a_line_that_is_added_to_a_yes_settles_nothing_again(aboard: Aboard):

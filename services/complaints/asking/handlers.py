@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
@@ -21,7 +22,9 @@ from services.complaints.customer.profiles import Profiles
 from services.complaints.customer.rules import KeptProfile
 from services.complaints.intake.handlers import Intake, complaint_id_of, fits
 from services.complaints.intake.rules import Answer, plausible
+from services.complaints.lifecycle.handlers import head_of
 from services.complaints.lifecycle.rules import Complaint, of_customer
+from services.complaints.selfservice.rules import missed
 from services.complaints.triage.handlers import Triage
 from shared.contracts.complaints import ComplaintReceived, TouchpointAnswered, TouchpointAsked
 from shared.contracts.event import Event, fingerprint
@@ -141,25 +144,31 @@ class Touchpoints:
         """What the page shows; raises Rejected(link_invalid), also if the site asks no more or the customer was erased."""
         asking_id, asked, policy, asking = await self._opened(token, view)
         language = spoken(await language_of(asked, view), policy)
-        promised_by = mine = ""
-        danger = False
-        if asked.complaint_id is not None:
-            complaint = await view.get(Complaint, asked.complaint_id)
-            by = complaint.promised_by if complaint is not None else None
-            danger = complaint is not None and complaint.safety and complaint.state in OPEN
-            if by is not None and by > view.now:
-                promised_by = format_time(by, policy.timezone, language)
-            claims = {"complaint": asked.complaint_id}
-            mine = "/m/" + self._mine.sign(claims, view.now + FOLLOWED_FOR)
-        return Shown(
+        shown = Shown(
             language=language,
             site_name=policy.site_name,
             question=in_language(asking.touchpoints[asked.touchpoint].words, language),
             answered=asked.answered_at is not None,
-            promised_by=promised_by,
-            mine=mine,
             preferences=self._preferences_page(asking_id, view.now),
-            danger=danger,
+        )
+        if asked.complaint_id is None:
+            return shown
+        claims = {"complaint": asked.complaint_id}
+        shown = replace(shown, mine="/m/" + self._mine.sign(claims, view.now + FOLLOWED_FOR))
+        complaint = await view.get(Complaint, asked.complaint_id)
+        head = await head_of(complaint, view) if complaint is not None else None
+        if complaint is None or head is None or head.state not in OPEN:
+            return shown
+
+        def when(moment: datetime | None) -> str:
+            return "" if moment is None else format_time(moment, policy.timezone, language)
+
+        by = complaint.promised_by
+        return replace(
+            shown,
+            promised_by=when(by) if by is not None and by > view.now else "",
+            missed=when(missed(complaint, head, view.now)),
+            danger=complaint.safety,
         )
 
     async def answer(self, token: str, form: AnswerForm, view: View) -> Decision:

@@ -31,6 +31,7 @@ _ASKING = f"""<form method="post">
 <p><a href="{{{{ shown.preferences }}}}">{{{{ say("preferences.title") }}}}</a></p>
 """
 _THANKS = """{% if shown.danger %}<p class="missed">{{ say("letter.acknowledgement.help") }}</p>
+{% endif %}{% if shown.missed %}<p class="missed">{{ say("mine.missed", when=shown.missed) }}</p>
 {% endif %}{% if shown.mine %}<p>{{ say("asking.sorry") }}</p>
 {% if shown.promised_by %}<p class="standing" role="status">{{ say("mine.by", when=shown.promised_by) }}</p>
 {% endif %}<p><a href="{{ shown.mine }}">{{ say("form.thanks.follow") }}</a></p>
@@ -74,14 +75,16 @@ class Shown:
     site_name: str
     question: str
     answered: bool
-    #: By when the customer hears from us, where their answer is a complaint; empty if that is over, or it is none.
-    promised_by: str
-    #: The path of the complaint's page; empty if the answer is none.
-    mine: str
     #: Where they say how we write to them.
     preferences: str
+    #: By when the customer hears from us, where their answer is a complaint; empty if that is over, or it is none.
+    promised_by: str = ""
+    #: The time of the last promise about it that was broken, while it is not over; empty if none was.
+    missed: str = ""
+    #: The path of the complaint's page; empty if the answer is none.
+    mine: str = ""
     #: Whether it concerns somebody's safety, while it is not over: nobody waits for an answer then.
-    danger: bool
+    danger: bool = False
 
 
 class AskingPage:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 
 from services.notifier.feedback.page import Shown
-from services.notifier.feedback.rules import Answer, on_page, take_answer
+from services.notifier.feedback.rules import Answer, Next, next_word, on_page, take_answer
 from services.notifier.messages.letters import CLOSED, SAFETY, Letters, common, gravity_of
 from services.notifier.messages.links import Links
 from services.notifier.preferences.handlers import contact_of, language_of
@@ -174,6 +174,7 @@ class Feedback:
         values["closed"] = "yes" if head.state in CLOSED or closes else ""
         head_id = story.merged_into if head is not story else None
         about = head_id or complaint_id
+        reached = await view.get(Reached, about)
         survey_path = await self._survey(about, head, policy, view) if closes else ""
         return Shown(
             language=language,
@@ -191,7 +192,7 @@ class Feedback:
             danger=SAFETY in (gravity_of(story), gravity_of(head)) and stands(head, *OPEN),
             helped=answer.helped if answer else None,
             # What is still to do is promised with the complaint that goes on.
-            promised_by=answer.promise(head) if answer else None,
+            hears=next_word(answer, head, reached, view.now) if answer else Next(),
             survey=policy.survey if survey_path else {},
             survey_path=survey_path,
         )

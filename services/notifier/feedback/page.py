@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from functools import partial
 from itertools import dropwhile
 
+from services.notifier.feedback.rules import Next
 from services.notifier.survey.page import FORM, asked_of
 from services.notifier.wording.blocks import Card, Outline
 from shared.contracts.complaints import Language
@@ -83,8 +83,8 @@ class Shown:
     #: Whether somebody's safety is concerned, of a complaint that is not over: nobody waits for an answer then.
     danger: bool = False
     helped: Helped | None = None
-    #: If there is more to do: by when the customer hears from us, once that is promised.
-    promised_by: datetime | None = None
+    #: If there is more to do: by when the customer hears from us.
+    hears: Next = field(default_factory=Next)
     #: The site's questions about a complaint that the answer closed, and where they are answered.
     survey: Mapping[str, SurveyQuestion] = field(default_factory=dict)
     survey_path: str = ""
@@ -169,7 +169,10 @@ def _answered(shown: Shown) -> tuple[str, list[str], str]:
     if shown.helped in (None, Helped.YES):
         return words("check.glad"), [more], ""
     sorry, again = words("check.sorry"), words("check.goes_on")
-    if shown.promised_by is None:
+    if shown.hears.over:
+        return sorry, [more], ""
+    if shown.hears.by is None:
         return sorry, [again, words("check.soon"), more], words("check.look_again")
-    when = format_time(shown.promised_by, shown.timezone, shown.language)
-    return sorry, [again, words("check.heard_by", when=when), more], ""
+    when = format_time(shown.hears.by, shown.timezone, shown.language)
+    said = words("mine.missed" if shown.hears.missed else "check.heard_by", when=when)
+    return sorry, [again, said, more], ""
