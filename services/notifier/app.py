@@ -179,7 +179,7 @@ def build(
             survey_api.routes(parts.face, Surveys(links, keys), SurveyPage()),
             routes(parts.face, feedback, Page()),
             preference_api.routes(parts.face, Wishes(preferences, keys), PreferencesPage()),
-            notifications.routes(parts.face),
+            notifications.routes(parts.face, letters),
             message_api.routes(parts.face, reports, settings.public_url),
             inbox_routes(parts.face, employees),
             incident_api.routes(parts.face, voice),

@@ -102,7 +102,7 @@ class Reason(StrEnum):
     CURSOR_INVALID = "cursor_invalid", 422, "The cursor is none that a list gave."
     NO_CONTACT = "no_contact", 422, "The customer left no address, so there is nowhere to write to; where `ask` says `in_person`, an employee can ask them."
     ADDRESS_REFUSED = "address_refused", 422, "The provider does not accept the address."
-    NO_ADDRESS_ON_CHANNEL = "no_address_on_channel", 422, "The customer has no address on this channel, and is told by the next."
+    NO_ADDRESS_ON_CHANNEL = "no_address_on_channel", 422, "The customer has no address on this channel, and is told by the next, if there is one."
     NOT_DELIVERED = "not_delivered", 422, "The provider accepted the message, and reported later that it could not be delivered."
     UNKNOWN_PROVIDER = "unknown_provider", 404, "The notifier's file has no provider of this name, or none for the channel."
     UNKNOWN_MAILBOX = "unknown_mailbox", 422, "The policy names a role mailbox that the notifier's file does not have."

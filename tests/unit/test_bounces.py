@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 from services.notifier.channels.bounces import bounce_of
 from services.notifier.channels.wires import Report
 from services.notifier.messages.rules import Status
+from shared.contracts.intake import Contact
 from shared.contracts.reasons import Reason
 from shared.runtime.faults import Rejected
 from shared.runtime.mail.mailbox import Folder, RawMail
 from shared.runtime.mail.reader import Fate
 from tests.suites.receipts import by_standard
 from tests.suites.services import Aboard
+from tests.unit.test_notifications import again
 from tests.unit.test_receipts import KARI, both, ids, policy_of, told
 
 __all__ = ["both"]  # a fixture
@@ -181,3 +183,55 @@ async def test_returned_mail_in_a_mailbox_is_read_as_a_relays_is(tmp_path):
     assert await told(aboard, email) == (Status.PERMANENT_FAILURE, Reason.NOT_DELIVERED)
     assert (await aboard.types("notifier")).count("message.bounced") == 1
     assert await take("returns", RawMail(an_answer())) == Fate(Folder.REFUSED, "unreadable")
+
+
+# ---- sent again ----------------------------------------------------------------------------------
+
+
+async def fates(both: Aboard) -> list[tuple[Status, Reason | None]]:
+    for _ in range(3):
+        await both.ring()
+    return [await told(both, name) for name in await ids(both)]
+
+
+async def test_a_letter_that_came_back_is_sent_again_where_no_channel_reaches_the_customer(
+    both: Aboard,
+):
+    """The address was mended meanwhile; there is no number."""
+    complaint = await both.raise_complaint(contact=Contact(email="kari@example.org"))
+    await both.ring()
+    (email,) = await ids(both)
+    await by_standard(both, "returns", returned(message_id=email))
+    gone = [
+        (Status.PERMANENT_FAILURE, Reason.NOT_DELIVERED),
+        (Status.SUPPRESSED, Reason.NO_ADDRESS_ON_CHANNEL),
+    ]
+    assert await fates(both) == gone
+    _, sms = await ids(both)
+    refused = await again(both, sms)
+    assert (refused.status_code, refused.json()["type"]) == (422, Reason.NO_ADDRESS_ON_CHANNEL)
+    assert (await again(both, email, "e")).status_code == 201
+    assert (await again(both, email, "f")).json()["type"] == Reason.ALREADY_RESENT
+    assert await fates(both) == [*gone, (Status.SENT, None)]
+    assert len(both.postbox.letters) == 2
+    # It comes back once more: what became of the first text message stays as it was.
+    resent = (await ids(both))[-1]
+    await by_standard(both, "returns", returned(message_id=resent))
+    assert await fates(both) == [*gone, *gone]
+    assert len(set(await ids(both))) == 4
+    assert (await again(both, resent, "g")).status_code == 201
+    assert complaint
+
+
+async def test_a_letter_is_not_sent_again_while_a_text_message_goes_on_for_it(both: Aboard):
+    both.postbox.failures = [Rejected(Reason.ADDRESS_REFUSED)]
+    both.phone.failures = [Rejected(Reason.ADDRESS_REFUSED)]
+    await both.raise_complaint(contact=KARI)
+    await both.ring()
+    (email, sms) = await ids(both)
+    assert (await again(both, email, "a")).json()["type"] == Reason.NOT_FAILED
+    assert [one for one, _ in await fates(both)] == [Status.PERMANENT_FAILURE] * 2
+    assert (await again(both, sms, "b")).status_code == 201
+    assert (await again(both, email, "c")).json()["type"] == Reason.NOT_FAILED, "the text goes"
+    assert (await fates(both))[-1] == (Status.SENT, None)
+    assert (await again(both, email, "d")).json()["type"] == Reason.NOT_FAILED

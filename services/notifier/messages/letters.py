@@ -121,18 +121,9 @@ class Letters:
         """
         if message.mailbox is not None:
             return await self._to_mailbox(message_id, message, message.mailbox, view)
-        story = await view.get(Story, message.complaint_id)
-        if story is None:
-            raise Unavailable(Reason.STORY_NOT_YET_KNOWN)
-        if message.occasion is Occasion.CONTACT_CHANGED:  # whoever did not change it must know
-            before = dict(story.contacts_before).get(message.about, story.contact_before)
-            story = story.model_copy(update={"contact": before})
-        if story.contact is None:
-            raise Rejected(Reason.CUSTOMER_ERASED if story.forgotten else Reason.NO_CONTACT)
+        story, contact, address = await self.addressed(message, view)
         key = await self._keys.needed(story.customer_ref, view)
-        contact = await contact_of(story, self._keys, view)
         policy, _ = await self._policies.at(message.site, view)
-        address = address_of(contact, message, policy)
         message = in_language_of_site(message, policy)
         values = await self._values(message, story, policy, key, view)
         page = self._preferences(message.complaint_id, message.told_at)
@@ -159,6 +150,23 @@ class Letters:
             if self._reply_to is None or message.occasion in UNANSWERED
             else self._reply_to(message.complaint_id, message.told_at),
         )
+
+    async def addressed(self, message: Message, view: View) -> tuple[Story, Contact, str]:
+        """To whom a message to a customer goes, and to which address on its channel.
+
+        Raises Rejected(no_contact, no_address_on_channel, customer_erased), and Unavailable while a part has not come.
+        """
+        story = await view.get(Story, message.complaint_id)
+        if story is None:
+            raise Unavailable(Reason.STORY_NOT_YET_KNOWN)
+        if message.occasion is Occasion.CONTACT_CHANGED:  # whoever did not change it must know
+            before = dict(story.contacts_before).get(message.about, story.contact_before)
+            story = story.model_copy(update={"contact": before})
+        if story.contact is None:
+            raise Rejected(Reason.CUSTOMER_ERASED if story.forgotten else Reason.NO_CONTACT)
+        contact = await contact_of(story, self._keys, view)
+        policy, _ = await self._policies.at(message.site, view)
+        return story, contact, address_of(contact, message, policy)
 
     async def part(self, message: Message, view: View) -> Outline:
         """What a message says in a digest; raises Rejected and Unavailable as `write` does."""

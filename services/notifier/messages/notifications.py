@@ -11,11 +11,13 @@ from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
 from services.notifier.messages.in_person import IN_WRITING, told_in_person
+from services.notifier.messages.letters import Letters
 from services.notifier.messages.rules import (
     Attempt,
     Message,
     Status,
     again_id_of,
+    follower_of,
     is_lost,
     messages_of,
     resend,
@@ -28,7 +30,7 @@ from shared.contracts.intake import MessageChannel
 from shared.contracts.notifier import MessageQueued, MessageSaid, Occasion
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision, Fact
-from shared.runtime.engine.view import PLACE_CHARS_MAX, cursor_of, place_of
+from shared.runtime.engine.view import PLACE_CHARS_MAX, View, cursor_of, place_of
 from shared.runtime.faults import Rejected
 from shared.runtime.http.answers import Answer
 from shared.runtime.http.auth import AT_SITE, EMPLOYEE
@@ -223,7 +225,7 @@ class SaidNotification(Answer):
     said_at: Annotated[datetime, Field(description="When the employee said so.")]
 
 
-def routes(face: Face) -> Routes:
+def routes(face: Face, letters: Letters) -> Routes:
     """The routes."""
     to = Routes(face)
 
@@ -270,21 +272,35 @@ def routes(face: Face) -> Routes:
         "/v1/notifications/{message_id}/resend",
         AT_SITE,
         {201: ResentNotification},
-        refuses=(Reason.UNKNOWN_MESSAGE, Reason.NOT_FAILED, Reason.ALREADY_RESENT),
+        refuses=(
+            Reason.UNKNOWN_MESSAGE,
+            Reason.NOT_FAILED,
+            Reason.ALREADY_RESENT,
+            Reason.NO_CONTACT,
+            Reason.NO_ADDRESS_ON_CHANNEL,
+            Reason.CUSTOMER_ERASED,
+            Reason.STORY_NOT_YET_KNOWN,
+            Reason.KEY_NOT_YET_KNOWN,
+            Reason.UNKNOWN_SITE,
+            Reason.WRAPPING_KEY_MISSING,
+        ),
     )
     async def resend_notification(ask: Ask, message_id: Identifier) -> Decision:
         """Send a message again that failed; it is written anew, and goes only if it is still true and wanted.
 
-        It goes as a message of its own, once. If that one fails as well, it may be sent again in its turn.
+        Where another channel went on for it, only once that failed as well. It goes as a message of its own, once. If that
+        one fails as well, it may be sent again in its turn. A message without an address on its channel is refused.
         """
         await of_site(ask.principal, ask.view)
         site, again_id = ask.principal.site, again_id_of(message_id)
         await ask.view.prefetch([Message.key(message_id), Message.key(again_id)])
         message = await ask.view.require(Message, message_id, Reason.UNKNOWN_MESSAGE, site=site)
-        if not is_lost(message):
+        if not await lost(message_id, message, ask.view):
             raise Rejected(Reason.NOT_FAILED)
         if await ask.view.get(Message, again_id) is not None:
             raise Rejected(Reason.ALREADY_RESENT)
+        if message.mailbox is None:
+            await letters.addressed(message, ask.view)
         return resend(message, message_id, ask.view.now)
 
     @to.write(
@@ -309,6 +325,25 @@ def routes(face: Face) -> Routes:
         )
 
     return to
+
+
+async def lost(message_id: str, message: Message, view: View) -> bool:
+    """Whether a message failed, and so did whatever went on for it by another channel, also where that was sent again.
+
+    Each of those came of one more channel or of an employee's command. Raises Unavailable.
+    """
+    while is_lost(message):
+        if message.next_channel is None:
+            return True
+        message_id = follower_of(message, message_id, message.next_channel)
+        follower = await view.get(Message, message_id)
+        if follower is None:
+            return False
+        message = follower
+        again_id = again_id_of(message_id)
+        while (again := await view.get(Message, again_id)) is not None:
+            message_id, message, again_id = again_id, again, again_id_of(again_id)
+    return False
 
 
 def shown(message_id: str, message: Message) -> ShownNotification:

@@ -409,6 +409,17 @@ def next_channel(
     return rest[0] if rest else None
 
 
+def follower_of(message: Message, message_id: str, channel: MessageChannel) -> str:
+    """The id of the message that goes on for this one by another channel.
+
+    What is sent again has one of its own: the message of before on that channel, and what became of it, stay as they are.
+    """
+    about = message.about if message.mailbox is None else f"{message.about}/{message.mailbox}"
+    if message_id == message_id_of(message.occasion, about, message.channel):
+        return message_id_of(message.occasion, about, channel)
+    return "me-" + fingerprint("instead", message_id, channel)
+
+
 def _instead(
     message: Message,
     message_id: str,
@@ -419,10 +430,9 @@ def _instead(
     """The same message on another channel, if there is one, or under another id."""
     if channel is None:
         return ()
-    about = message.about if message.mailbox is None else f"{message.about}/{message.mailbox}"
     return (
         MessageQueued(
-            message_id=new_id or message_id_of(message.occasion, about, channel),
+            message_id=new_id or follower_of(message, message_id, channel),
             complaint_id=message.complaint_id,
             customer_ref=message.customer_ref,
             occasion=message.occasion,
@@ -484,11 +494,11 @@ def said(
 
 
 def is_lost(message: Message) -> bool:
-    """Whether a message failed, and no other channel goes on for it: it may be sent again.
+    """Whether a message failed: it may be sent again where whatever goes on for it failed as well.
 
     Of a digest, the messages in it may be, each by itself.
     """
-    reached = message.delivered_at is not None or message.next_channel is not None
+    reached = message.delivered_at is not None
     return message.state is State.FAILED and not reached and message.occasion is not Occasion.DIGEST
 
 
