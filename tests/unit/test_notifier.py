@@ -35,7 +35,12 @@ from services.notifier.messages.rules import (
     sent,
 )
 from services.notifier.subjects.rules import story_promised, story_received
-from shared.contracts.complaints import ComplaintReceived, ComplaintTriaged, Language
+from shared.contracts.complaints import (
+    ComplaintReceived,
+    ComplaintTriaged,
+    Language,
+    reference_of,
+)
 from shared.contracts.notifier import (
     FeedbackReceived,
     Helped,
@@ -63,6 +68,7 @@ from shared.testing.builders import record
 from shared.testing.clock import START, Clock
 from tests.suites.described import undescribed
 from tests.suites.services import Aboard, Silence, forget_answers
+from tests.unit.test_alarms import spot
 from tests.unit.test_lifecycle import do, seen
 from tests.unit.test_occasions import link_in, settled
 
@@ -690,6 +696,37 @@ async def test_a_browser_that_answers_otherwise_is_told_which_answer_counts(aboa
     # Whoever was passed the check on must not open the page of the case by it.
     assert "/m/" not in other.text
     assert (await aboard.types("notifier")).count("feedback.received") == 1
+
+
+async def test_the_letters_of_a_check_and_of_a_settled_case_lead_to_the_page_of_the_case(
+    aboard: Aboard,
+):
+    """What was given on the spot has no acknowledgement before it."""
+    await spot(aboard, key="k", safety=None)
+    await settled(aboard)
+    (given,) = [one for one in aboard.postbox.letters if "/f/" in one.body]
+    async with aboard.http("notifier", "") as customer:
+        await customer.post(f"{link_in(given, 'f')}/yes")
+    await settled(aboard)
+    thanks = aboard.postbox.letters[-1]
+    assert thanks is not given
+    async with aboard.http("complaints", "") as customer:
+        assert (await customer.get(link_in(given, "m"))).status_code == 200
+        mine = link_in(thanks, "m")
+        assert (await customer.post(f"{mine}/words", data={"text": "No more."})).status_code == 200
+    assert (await aboard.types("complaints")).count("complaint.reopened") == 1
+
+
+async def test_who_has_no_message_of_ours_is_not_told_to_look_for_a_link_in_one(aboard: Aboard):
+    name = await aboard.raise_complaint(language="en", contact=None)
+    link = (await aboard.give(name, "cinema", "k")).json()["link"]
+    await aboard.carry()
+    path, html = "/f/" + link.rpartition("/")[2], {"Accept": "text/html"}
+    async with aboard.http("notifier", "") as customer:
+        await customer.post(f"{path}/yes", headers=html)
+        other = await customer.post(f"{path}/no", headers=html)
+    assert say(Language.EN, "check.differently") not in other.text
+    assert say(Language.EN, "check.more", reference=reference_of(name)) in other.text
 
 
 async def test_an_answer_that_is_none_is_said_on_the_page_with_the_buttons_again(aboard: Aboard):

@@ -318,6 +318,31 @@ async def test_the_page_says_first_what_became_of_the_check_and_shows_a_code_onl
     assert "{" not in read
 
 
+@pytest.mark.parametrize("language", list(Language))
+@pytest.mark.parametrize("contact", [{"email": "kari@example.org"}, None])
+async def test_we_are_sorry_for_a_check_that_was_taken_back_and_ask_nobody_whether_it_helped(
+    aboard: Aboard, contact: dict[str, str] | None, language: Language
+):
+    check = await given(aboard, "taxfree-card/50000", language, contact=contact)
+    await befall(aboard, check, "void")
+    await aboard.carry()
+    page = (await ask(aboard, "notifier", "GET", path_of(check["link"]))).text
+    sorry = say(language, "letter.check_withdrawn.mistake")
+    assert sorry in page
+    assert page.index(sorry) < page.index('class="card"')
+    assert (say(language, "check.disagree") in page) is (contact is not None)
+    assert not [one for one in ("ask", "keep", "keep_gift") if say(language, f"check.{one}") in page]
+    assert "<form" not in page
+
+
+async def test_of_a_check_that_is_over_nobody_is_asked_whether_it_helped(aboard: Aboard):
+    check = await given(aboard, "taxfree-card/50000")
+    await befall(aboard, check, "time")
+    page = (await ask(aboard, "notifier", "GET", path_of(check["link"]))).text
+    assert say(Language.EN, "check.ask") not in page
+    assert say(Language.EN, "letter.check_withdrawn.mistake") not in page
+
+
 async def test_a_percentage_is_used_up_by_one_bill_and_words_never_expire(aboard: Aboard):
     check = await given(aboard, "bar-discount/20")
     command = {"code": check["code"], "amount_minor": 100_00, "capture": True}

@@ -14,6 +14,7 @@ from services.notifier.subjects.moves import Reached, stands
 from services.notifier.subjects.rules import TAKEN, CheckLife, GivenCheck, Standing, Story
 from services.notifier.survey.rules import Surveyed, close_of
 from services.notifier.wording.wording import Wording
+from shared.contracts.compensation import Basis
 from shared.contracts.complaints import Language, reference_of
 from shared.contracts.lifecycle import OPEN
 from shared.contracts.notifier import FeedbackReceived, Helped, Occasion
@@ -26,8 +27,10 @@ from shared.runtime.faults import Rejected, Unavailable
 from shared.runtime.http.pages import Addressee
 from shared.runtime.policies import Policies
 from shared.runtime.privacy.keys import Keys
-from shared.runtime.words import format_money, format_time, spoken, standing
+from shared.runtime.words import format_money, format_time, say, spoken, standing
 
+#: Where nothing is left of a check: whether it helped is not asked any more.
+ENDED = (Standing.VOIDED, Standing.EXPIRED)
 #: What else a fact with an answer causes, for who gave the check.
 ToldOf = Callable[[FeedbackReceived, View], Awaitable[Sequence[Fact]]]
 
@@ -166,7 +169,7 @@ class Feedback:
         gift = await self._letters.gift(check, policy, language, key, view, usable=usable)
         answer = await self._answered(complaint_id, check_id, view)
         head = await self._goes_on(story, view)
-        values = {**common(story, policy, language), **gift, "feedback_url": ""}
+        values = {**common(story, policy, language), **gift, "feedback_url": "", "mine_url": ""}
         reachable = policy.notify.reaches(contact)
         if reachable:
             values["preferences_url"] = self._preferences(complaint_id, view.now)
@@ -188,7 +191,8 @@ class Feedback:
             usable=usable,
             code_url=self._links.code(check_id, language, check.valid_until),
             reachable=reachable,
-            asks=check.delight is None,
+            asks=check.delight is None and now not in ENDED,
+            withdrawn=() if now is not Standing.VOIDED else withdrawn(check, life, language),
             danger=SAFETY in (gravity_of(story), gravity_of(head)) and stands(head, *OPEN),
             helped=answer.helped if answer else None,
             # What is still to do is promised with the complaint that goes on.
@@ -204,6 +208,14 @@ class Feedback:
         if await view.get(Surveyed, close_of(complaint_id, story.round)) is not None:
             return ""
         return self._links.survey_path(complaint_id, story.round, view.now)
+
+
+def withdrawn(check: GivenCheck, life: CheckLife, language: Language) -> Sequence[str]:
+    """What the page of a check says that was taken back, as its letter does: the mistake is ours, and what stays."""
+    used = ("used",) if life.redeemed_minor else ()
+    law = ("law",) if check.basis is Basis.STATUTORY else ()
+    parts = ("mistake", *used, "stays", *law)
+    return [say(language, f"letter.check_withdrawn.{part}") for part in parts]
 
 
 def told_of(

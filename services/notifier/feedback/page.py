@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import dropwhile
@@ -19,6 +19,8 @@ from shared.runtime.words import format_time, say
 
 _LETTER = (
     """{% if standing %}<p class="standing" role="status">{{ standing }}</p>
+{% endif %}{% if withdrawn %}<p>{{ withdrawn|join(" ") }}</p>
+<p>{{ turn_to }}</p>
 {% endif %}{% if danger %}<p class="missed">{{ say("letter.acknowledgement.help") }}</p>
 {% endif %}{% if helped %}<section id="answer" role="status">
 <h2>{{ heading }}</h2>
@@ -43,7 +45,7 @@ _LETTER = (
 {% endif %}</div>
 {% elif block.KIND == "text" %}<p>{{ block.sentences|join(" ") }}</p>
 {% endif %}{% endfor %}<p>{% for line in closing %}{{ line }}{% if not loop.last %}<br>{% endif %}{% endfor %}</p>
-{% if not reachable %}<p>{{ say("check.keep" if asks else "check.keep_gift") }}</p>
+{% if keeps %}<p>{{ say("check.keep" if asks else "check.keep_gift") }}</p>
 {% endif %}{% if asks and not helped %}<h2 id="answer">{{ say("check.ask") }}</h2>
 <form method="post" action="/f/{{ token }}/yes">
 <label for="text">{{ say("mine.helped.line") }}</label>
@@ -78,8 +80,10 @@ class Shown:
     code_url: str
     #: Whether we can write to the customer; if not, the page asks them to keep the link.
     reachable: bool
-    #: Whether the customer is asked if it helped; not about what was given to delight.
+    #: Whether the customer is asked if it helped; not about what was given to delight, nor once nothing is left of it.
     asks: bool = True
+    #: What is said of a check that was taken back; nothing of others.
+    withdrawn: Sequence[str] = ()
     #: Whether somebody's safety is concerned, of a complaint that is not over: nobody waits for an answer then.
     danger: bool = False
     helped: Helped | None = None
@@ -134,7 +138,9 @@ class Page:
             foot=shown.letter.foot,
             standing=shown.standing,
             code_url=shown.code_url,
-            reachable=shown.reachable,
+            withdrawn=shown.withdrawn,
+            turn_to=_elsewhere(shown, "check.disagree"),
+            keeps=not shown.reachable and (shown.usable or shown.asks),
             asks=shown.asks,
             asked=asked_of(shown.survey, shown.language, {}),
             survey_path=shown.survey_path,
@@ -144,7 +150,16 @@ class Page:
 
 def adds(shown: Shown) -> bool:
     """Whether the customer is asked for more: where it did not help enough, we go on."""
-    return shown.asks and shown.helped in (Helped.PARTLY, Helped.NO)
+    return shown.helped in (Helped.PARTLY, Helped.NO)
+
+
+def _elsewhere(shown: Shown, key: str) -> str:
+    """Where the customer writes to us: without a link to the page of their case, because this one may be passed on with its check.
+
+    The link is in our messages; whoever has none turns to any one of us.
+    """
+    words = partial(say, shown.language)
+    return words(key) if shown.reachable else words("check.more", reference=shown.reference)
 
 
 def _fault(shown: Shown, reason: Reason, line: str) -> Fault:
@@ -155,8 +170,8 @@ def _fault(shown: Shown, reason: Reason, line: str) -> Fault:
     if shown.helped is not None and (
         (too_long and not adds(shown)) or reason is Reason.ALREADY_ANSWERED
     ):
-        # Without a link to the page of the case: this one may be passed on together with its check.
-        return Fault(words("check.heard", answer=words(f"check.{shown.helped}")), "answer")
+        heard = words("check.heard", answer=words(f"check.{shown.helped}"))
+        return Fault(f"{heard} {_elsewhere(shown, 'check.differently')}", "answer")
     if too_long:
         return Fault(words("check.too_long", count=LINE_CHARS_MAX), "text")
     return Fault(words("mine.fault.button"), "answer")

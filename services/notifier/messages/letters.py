@@ -60,7 +60,7 @@ from shared.runtime.words import (
 
 #: Writes the letter to a role mailbox, from the message and its id, the mailbox's id, and what is stored.
 ToMailbox = Callable[[str, Message, str, View], Awaitable[Letter]]
-#: Values that are the link of a text message, which has one.
+#: Values that are the link of a text message, which has one: the first that its letter has.
 LINKS = ("feedback_url", "offer_url", "asking_url", "mine_url")
 #: The tone of letters about what concerns somebody's safety.
 SAFETY = "safety"
@@ -352,9 +352,10 @@ class Letters:
             raise Rejected(Reason.CHECK_ENDED)
         gift = await self.gift(check, policy, message.language, key, view)
         if check.delight is not None:
-            return {**gift, "feedback_url": ""}
+            return {**gift, "feedback_url": "", "mine_url": ""}
         link = self._links.feedback(message.about, check.valid_until)
-        return {**gift, "feedback_url": link}
+        mine = self._mine(message.complaint_id, message.told_at)
+        return {**gift, "feedback_url": link, "mine_url": mine}
 
     async def _expiring(
         self, message: Message, policy: Policy, key: KeyRing, view: View

@@ -69,6 +69,7 @@ def check_given(words: Words, told: Told) -> Iterator[Block]:
     yield from _rights(words, told)
     if told["feedback_url"]:
         yield _ask(words, told)
+        yield _see(words, told)
 
 
 def check_offered(words: Words, told: Told) -> Iterator[Block]:
