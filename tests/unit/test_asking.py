@@ -302,12 +302,34 @@ async def test_a_good_answer_is_thanked_for_once_and_is_no_complaint(aboard: Abo
     thanked = (await page(aboard, path)).text
     assert say(Language.EN, "asking.thanks") in thanked
     assert "/m/" not in thanked
-    assert (await send(aboard, path, experience="1")).status_code == 303
+    other = await send(aboard, path, experience="1")
+    assert other.status_code == 409
+    assert say(Language.EN, "asking.more") in other.text
     (fact,) = await of_type(aboard, "touchpoint.answered")
     assert (fact["experience"], fact["importance"], fact["step"]) == (5, 4, "dining")
     assert "complaint_id" not in fact
     assert "customer_ref" not in fact
     assert await of_type(aboard, "complaint.received") == []
+
+
+@pytest.mark.parametrize("language", list(Language))
+async def test_words_that_come_after_the_answer_are_shown_as_not_received_and_the_same_are_thanked_for(
+    aboard: Aboard, language: Language
+):
+    path = await asked(aboard, language=language)
+    first = {"experience": "1", "text": COMPLAINED}
+    for _ in range(2):
+        assert (await send(aboard, path, **first)).status_code == 303
+    other = await send(aboard, path, experience="1", text="And the wine was <warm>.")
+    assert other.status_code == 409
+    assert say(language, "asking.before") in other.text
+    assert say(language, "mine.words.kept") in other.text
+    assert "And the wine was &lt;warm&gt;." in other.text
+    assert "/m/" in other.text
+    thanked = (await page(aboard, path)).text
+    assert say(language, "asking.before") not in thanked
+    assert say(language, "mine.words.kept") not in thanked
+    assert len(await of_type(aboard, "touchpoint.answered")) == 1
 
 
 @pytest.mark.parametrize("words", ["", COMPLAINED, "Wonderful, great, thank you so much!"])

@@ -331,7 +331,9 @@ async def test_we_are_sorry_for_a_check_that_was_taken_back_and_ask_nobody_wheth
     assert sorry in page
     assert page.index(sorry) < page.index('class="card"')
     assert (say(language, "check.disagree") in page) is (contact is not None)
-    assert not [one for one in ("ask", "keep", "keep_gift") if say(language, f"check.{one}") in page]
+    assert not [
+        one for one in ("ask", "keep", "keep_gift") if say(language, f"check.{one}") in page
+    ]
     assert "<form" not in page
 
 

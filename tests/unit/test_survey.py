@@ -90,8 +90,10 @@ async def test_behind_a_yes_the_site_asks_and_what_is_answered_is_counted(aboard
     assert "Thank you for your answers!" in (await page(aboard, survey)).text
     assert "/f/survey/" not in (await page(aboard, path)).text
     assert await said(aboard) == [(0, "ease", 4), (0, "come-again", 1)]
-    # The first answers count.
-    assert (await send(aboard, survey, ease="1")).status_code == 303
+    # The first answers count, and the page says so of others.
+    assert (await send(aboard, survey, ease="4", **{"come-again": "1"})).status_code == 303
+    other = await send(aboard, survey, ease="1")
+    assert (other.status_code, say(Language.EN, "asking.before") in other.text) == (409, True)
     assert len(await said(aboard)) == 2
     other = await page(aboard, await helped(aboard, await english(aboard, 1)))
     await send(aboard, asked_at(other.text), ease="1")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+from hashlib import sha256
 
 from fastapi import Request, Response
 from fastapi.responses import HTMLResponse
@@ -41,12 +41,18 @@ def routes(face: Face, touchpoints: Touchpoints, page: AskingPage) -> Routes:
         shown = await touchpoints.shown(token, face.view())
         return HTMLResponse(page.show(shown, AnswerForm()), headers=PAGE_HEADERS)
 
-    @to.link("POST", "/q/{token}", refuses=GONE, response_class=HTMLResponse, form=AnswerForm)
+    @to.link(
+        "POST",
+        "/q/{token}",
+        refuses=(*GONE, Reason.ALREADY_ANSWERED),
+        response_class=HTMLResponse,
+        form=AnswerForm,
+    )
     async def answer_question(token: Token, request: Request) -> Response:
         """The customer's answer: `experience` and, if they like, `importance`, from 1 to 5, and `text`.
 
-        A bad one is a complaint. The first answer counts, and whatever is sent later is thanked for. The answer is the
-        page, for a browser by a redirect.
+        A bad one is a complaint. The first answer counts: the page says so of another one, and shows the words that were not
+        taken. The same again is thanked for. The answer is the page, for a browser by a redirect.
         """
         await addressed(token, request)
         form = await answer_in(request)
@@ -59,18 +65,24 @@ def routes(face: Face, touchpoints: Touchpoints, page: AskingPage) -> Routes:
             return await touchpoints.answer(token, form, view)
 
         customer = Principal(touchpoints.read(token), Kind.CUSTOMER, site="")
-        if not found.answered:
-            try:
-                await face.write(customer, "q", secrets.token_urlsafe(16), form, decide)
-            except Rejected as rejected:
-                if rejected.reason is not Reason.ALREADY_ANSWERED:
-                    raise
+        try:
+            await face.write(customer, "q", once(form), form, decide)
+        except Rejected as rejected:
+            if rejected.reason is not Reason.ALREADY_ANSWERED:
+                raise
+            body = page.show(await touchpoints.shown(token, face.view()), form, again=True)
+            return HTMLResponse(body, rejected.reason.status, PAGE_HEADERS)
         if wants_page(request.headers.get("accept", ""), request.url.path):
             return to_page(f"/q/{token}")
         shown = await touchpoints.shown(token, face.view())
         return HTMLResponse(page.show(shown, AnswerForm()), headers=PAGE_HEADERS)
 
     return to
+
+
+def once(form: AnswerForm) -> str:
+    """The name of an answer: the same one sent twice is taken once."""
+    return sha256(form.model_dump_json().encode()).hexdigest()
 
 
 async def answer_in(request: Request) -> AnswerForm:

@@ -30,7 +30,11 @@ _ASKING = f"""<form method="post">
 <p>{{{{ say("asking.free") }}}}</p>
 <p><a href="{{{{ shown.preferences }}}}">{{{{ say("preferences.title") }}}}</a></p>
 """
-_THANKS = """{% if shown.danger %}<p class="missed">{{ say("letter.acknowledgement.help") }}</p>
+_THANKS = """<div id="answer">{% if form.text %}<p>{{ say("mine.words.kept") }}</p>
+<blockquote dir="auto">{{ form.text }}</blockquote>
+{% endif %}{% if again and not shown.mine %}<p>{{ say("asking.more") }}</p>
+{% endif %}</div>
+{% if shown.danger %}<p class="missed">{{ say("letter.acknowledgement.help") }}</p>
 {% endif %}{% if shown.missed %}<p class="missed">{{ say("mine.missed", when=shown.missed) }}</p>
 {% endif %}{% if shown.mine %}<p>{{ say("asking.sorry") }}</p>
 {% if shown.promised_by %}<p class="standing" role="status">{{ say("mine.by", when=shown.promised_by) }}</p>
@@ -93,13 +97,22 @@ class AskingPage:
     def __init__(self) -> None:
         self._pages = Pages(asking=_ASKING, thanks=_THANKS)
 
-    def show(self, shown: Shown, form: AnswerForm, faults: Sequence[Fault] = ()) -> str:
-        """The question with what was chosen, or thanks once it is answered."""
+    def show(
+        self, shown: Shown, form: AnswerForm, faults: Sequence[Fault] = (), *, again: bool = False
+    ) -> str:
+        """The question with what was chosen, or thanks once it is answered; `again` says that this answer came later and was not taken."""
         language = shown.language
         if shown.answered:
             title = say(language, "asking.thanks")
             return self._pages.render(
-                "thanks", language, title, site_name=shown.site_name, shown=shown
+                "thanks",
+                language,
+                title,
+                site_name=shown.site_name,
+                faults=[Fault(say(language, "asking.before"), "answer")] if again else [],
+                shown=shown,
+                form=form,
+                again=again,
             )
         return self._pages.render(
             "asking",

@@ -5,8 +5,8 @@ Opening the link changes nothing, because mail scanners open links too; only the
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping
+from hashlib import sha256
 
 from fastapi import Request, Response
 from fastapi.responses import HTMLResponse
@@ -80,17 +80,17 @@ def routes(face: Face, surveys: Surveys, page: SurveyPage) -> Routes:
     @to.link(
         "POST",
         "/f/survey/{token}",
-        refuses=(Reason.UNKNOWN_SITE,),
+        refuses=(Reason.UNKNOWN_SITE, Reason.ALREADY_ANSWERED),
         response_class=HTMLResponse,
         form=SurveyForm,
     )
     async def answer_survey(token: Token, request: Request) -> Response:
         """The customer's answers, one field for each question; the answer is the page, for a browser by a redirect.
 
-        The first answers after a close count, and nothing changes them: whatever is sent later is thanked for.
+        The first answers after a close count, and nothing changes them: the page says so of others. The same again are thanked for.
         """
         await addressed(token, request)
-        complaint_id, _ = surveys.read(token)
+        complaint_id, round_ = surveys.read(token)
         chosen = await chosen_in(request, FIELDS_MAX)
         questions = (await surveys.shown(token, face.view())).questions
         try:
@@ -104,12 +104,20 @@ def routes(face: Face, surveys: Surveys, page: SurveyPage) -> Routes:
         customer = Principal(complaint_id, Kind.CUSTOMER, site="")
         command = GivenScores(scores=scores)
         try:
-            await face.write(customer, "survey", secrets.token_urlsafe(16), command, decide)
+            await face.write(customer, "survey", once(round_, scores), command, decide)
         except Rejected as rejected:
             if rejected.reason is not Reason.ALREADY_ANSWERED:
                 raise
+            body = page.before(await surveys.shown(token, face.view()))
+            return HTMLResponse(body, rejected.reason.status, PAGE_HEADERS)
         if wants_page(request.headers.get("accept", ""), request.url.path):
             return to_page(f"/f/survey/{token}")
         return await shown(token, {})
 
     return to
+
+
+def once(round_: int, scores: Mapping[str, int]) -> str:
+    """The name of the answers after a close: the same ones sent twice are taken once."""
+    told = "/".join(f"{name}={score}" for name, score in sorted(scores.items()))
+    return f"{round_}/{sha256(told.encode()).hexdigest()[:32]}"

@@ -20,7 +20,7 @@ FORM = """<p>{{ say("survey.why") }}</p>
 {% endfor %}</div></fieldset>
 {% endfor %}<button class="yes">{{ say("survey.send") }}</button></form>
 """
-_SURVEY = """{% if asked %}""" + FORM + """{% endif %}"""
+_SURVEY = """<div id="answer">{% if asked %}""" + FORM + """{% endif %}</div>"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +69,18 @@ class SurveyPage:
             faults=() if wrong is None else list(_faults(asked, wrong, language)),
             asked=asked,
             survey_path=path,
+        )
+
+    def before(self, shown: Shown) -> str:
+        """Thanks, and that the answers that came first count: others came later, and were not taken."""
+        language = shown.language
+        return self._pages.render(
+            "survey",
+            language,
+            say(language, "survey.thanks"),
+            site_name=shown.site_name,
+            faults=[Fault(say(language, "asking.before"), "answer")],
+            asked=[],
         )
 
 
