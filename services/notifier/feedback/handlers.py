@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 
-from services.notifier.feedback.page import Shown
-from services.notifier.feedback.rules import Answer, Next, next_word, on_page, take_answer
+from services.notifier.feedback.page import Next, Shown
+from services.notifier.feedback.rules import Answer, on_page, take_answer
 from services.notifier.messages.letters import CLOSED, SAFETY, Letters, common, gravity_of
 from services.notifier.messages.links import Links
 from services.notifier.preferences.handlers import contact_of, language_of
-from services.notifier.subjects.moves import Reached, stands
+from services.notifier.subjects.moves import OURS, Reached, stands
 from services.notifier.subjects.rules import TAKEN, CheckLife, GivenCheck, Standing, Story
 from services.notifier.survey.rules import Surveyed, close_of
 from services.notifier.wording.wording import Wording
@@ -216,6 +216,21 @@ def withdrawn(check: GivenCheck, life: CheckLife, language: Language) -> Sequenc
     law = ("law",) if check.basis is Basis.STATUTORY else ()
     parts = ("mistake", *used, "stays", *law)
     return [say(language, f"letter.check_withdrawn.{part}") for part in parts]
+
+
+def next_word(answer: Answer, story: Story, reached: Reached | None, now: datetime) -> Next:
+    """When the customer hears from us next; missed if that was promised for a time that is over, and they wait still.
+
+    What they were given or offered between their answer and that time kept the promise.
+    """
+    by = answer.promise(story)
+    if by is None:
+        return Next()
+    since = answer.answered_at
+    kept = reached is not None and since is not None and since < reached.at <= by
+    if not stands(story, *OPEN) or (by <= now and (kept or not stands(story, *OURS))):
+        return Next(over=True)
+    return Next(by, missed=by <= now)
 
 
 def told_of(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from itertools import dropwhile
+from typing import NamedTuple
 
-from services.notifier.feedback.rules import Next
 from services.notifier.survey.page import FORM, asked_of
 from services.notifier.wording.blocks import Card, Outline
 from shared.contracts.complaints import Language
@@ -60,6 +61,17 @@ _LETTER = (
 )
 #: The longest line that a customer may write with their answer.
 LINE_CHARS_MAX = 500
+
+
+class Next(NamedTuple):
+    """When the customer hears from us after an answer that leaves something to do.
+
+    `by` is None until complaints has promised it, and once that is `over`: they were told, or the complaint is.
+    """
+
+    by: datetime | None = None
+    missed: bool = False
+    over: bool = False
 
 
 @dataclass(frozen=True, slots=True)

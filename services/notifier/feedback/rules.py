@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import ClassVar, NamedTuple
 
-from services.notifier.subjects.moves import OURS, Reached, stands
 from services.notifier.subjects.rules import Story
-from shared.contracts.lifecycle import OPEN, State
+from shared.contracts.lifecycle import State
 from shared.contracts.notifier import (
     FeedbackReceived,
     Helped,
@@ -57,32 +56,6 @@ class Answer(Document):
         )
         more = self.helped is not Helped.YES
         return story.promised_by if more and story.round and later else None
-
-
-class Next(NamedTuple):
-    """When the customer hears from us after an answer that leaves something to do.
-
-    `by` is None until complaints has promised it, and once that is `over`: they were told, or the complaint is.
-    """
-
-    by: datetime | None = None
-    missed: bool = False
-    over: bool = False
-
-
-def next_word(answer: Answer, story: Story, reached: Reached | None, now: datetime) -> Next:
-    """When the customer hears from us next; missed if that was promised for a time that is over, and they wait still.
-
-    What they were given or offered between their answer and that time kept the promise.
-    """
-    by = answer.promise(story)
-    if by is None:
-        return Next()
-    since = answer.answered_at
-    kept = reached is not None and since is not None and since < reached.at <= by
-    if not stands(story, *OPEN) or (by <= now and (kept or not stands(story, *OURS))):
-        return Next(over=True)
-    return Next(by, missed=by <= now)
 
 
 def on_page(story: Story, given: Sequence[datetime]) -> Answer | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime
 
 from services.notifier.channels.ports import Letter
@@ -62,6 +62,8 @@ from shared.runtime.words import (
 ToMailbox = Callable[[str, Message, str, View], Awaitable[Letter]]
 #: Values that are the link of a text message, which has one: the first that its letter has.
 LINKS = ("feedback_url", "offer_url", "asking_url", "mine_url")
+#: The link before these: a settled case's text message leads to the site's questions, if it asks some.
+BEFORE_LINKS = {Occasion.THANKED: "survey_url"}
 #: The tone of letters about what concerns somebody's safety.
 SAFETY = "safety"
 #: Letters that an answer by mail is not taken to: the one goes where the customer is not written to any more, the
@@ -132,6 +134,7 @@ class Letters:
         rendered = self._wording.render(
             message.occasion, message.language, values, contact.name or "", parts
         )
+        links = (BEFORE_LINKS.get(message.occasion, ""), *LINKS)
         return Letter(
             message_id,
             policy.notify.sender(message.channel),
@@ -142,7 +145,7 @@ class Letters:
             rendered.pictures,
             sender_name=policy.notify.sender_name,
             short=rendered.short,
-            link=link_of(message.occasion, values),
+            link=next((str(values[name]) for name in links if values.get(name)), ""),
             segments_max=policy.notify.segments_max,
             channel=message.channel,
             unsubscribe=f"{page}/unsubscribe" if message.occasion in REMINDERS else "",
@@ -482,12 +485,6 @@ class Letters:
             "law": law_of(offer.regime, (then, policy), language),
             "information": offer.information or "",
         }
-
-
-def link_of(occasion: Occasion, values: Mapping[str, Says]) -> str:
-    """The link of a text message; to the site's questions, if it asks some, where the case is settled."""
-    links = ("survey_url", *LINKS) if occasion is Occasion.THANKED else LINKS
-    return next((str(values[name]) for name in links if values.get(name)), "")
 
 
 async def check_of(check_id: str, view: View) -> tuple[GivenCheck, CheckLife]:
