@@ -131,6 +131,8 @@ class Letters:
         page = self._preferences(message.complaint_id, message.told_at)
         if message.occasion is not Occasion.CONTACT_CHANGED:  # somebody else may read it
             values["preferences_url"] = page
+        # The case is settled, and a text message has one link: to the site's questions, if it asks some.
+        links = ("survey_url", *LINKS) if message.occasion is Occasion.THANKED else LINKS
         rendered = self._wording.render(
             message.occasion, message.language, values, contact.name or "", parts
         )
@@ -212,7 +214,6 @@ class Letters:
                     "mine_url": link,
                     "with_whom": story.keeper or Keeper.SAME,
                     "disruption": story.disruption or "",
-                    "sorry": "yes" if is_sorry(story, message.language) else "",
                 }
             case Occasion.CONFIRMATION:
                 return await self._confirmation(message, story, policy, key, view)
@@ -322,10 +323,13 @@ class Letters:
         language = message.language
         if story.promised_by is None:
             raise Unavailable(Reason.STORY_NOT_YET_KNOWN)
+        named = about(story.category, language)
         return {
             "promised_by": format_time(story.promised_by, policy.timezone, language, view.now),
             "alarmed": "yes" if policy.notify.safety else "",
-            "about": about(story.category, language),
+            "about": named,
+            # Not for what is mild, nor of what may be a question.
+            "sorry": "yes" if named and story.severity is Severity.MODERATE else "",
             "reference": reference_of(message.complaint_id),
         }
 
@@ -547,11 +551,6 @@ def gravity_of(story: Story) -> str:
     if story.safety or story.category is Category.SAFETY:
         return SAFETY
     return "severe" if story.severity is Severity.SEVERE else ""
-
-
-def is_sorry(story: Story, language: Language) -> bool:
-    """Whether thanks for a complaint say that we are sorry: not for what is mild, nor of what may be a question."""
-    return story.severity is Severity.MODERATE and bool(about(story.category, language))
 
 
 def greeting_of(occasion: str | None, policies: Iterable[Policy], language: Language) -> str:
