@@ -131,8 +131,6 @@ class Letters:
         page = self._preferences(message.complaint_id, message.told_at)
         if message.occasion is not Occasion.CONTACT_CHANGED:  # somebody else may read it
             values["preferences_url"] = page
-        # The case is settled, and a text message has one link: to the site's questions, if it asks some.
-        links = ("survey_url", *LINKS) if message.occasion is Occasion.THANKED else LINKS
         rendered = self._wording.render(
             message.occasion, message.language, values, contact.name or "", parts
         )
