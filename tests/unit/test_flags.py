@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import pytest
 
-from shared.contracts.complaints import Flag, Intent
+from shared.contracts.complaints import Category, Flag, Intent, Severity
 from tests.suites.services import triage
 
 pytestmark = pytest.mark.unit
@@ -143,6 +143,60 @@ def test_what_only_sounds_like_danger_alarms_nobody(text: str, language: str) ->
 )
 def test_what_is_said_indirectly_raises_its_flag(text: str, language: str, flag: Flag) -> None:
     assert flag in triage().understand(text, language).flags
+
+
+MISSING = [
+    ("Our son is missing", "en"),
+    ("Our child went missing", "en"),
+    ("We cannot find our daughter", "en"),
+    ("Our child has been missing for an hour", "en"),
+    ("The guest in the wheelchair is gone and nobody looks for him", "en"),
+    ("Grandma never came back from the excursion", "en"),
+    ("Please help us find our little boy!", "en"),
+    ("Our daughter is missing, her bed is empty", "en"),
+    ("Barnet vårt er borte", "nb"),
+    ("Barnet vårt har vært borte i en time", "nb"),
+    ("Vi finner ikke datteren vår", "nb"),
+    ("Gjesten i rullestolen er borte", "nb"),
+    ("Sønnen vår på fire år er borte", "nb"),
+    ("Mannen min kom aldri tilbake fra utflukten", "nb"),
+    ("Vårt barn är försvunnet", "sv"),
+    ("Vårt barn har varit borta i en timme", "sv"),
+    ("Vi hittar inte vår dotter", "sv"),
+    ("Mormor har försvunnit från fartyget", "sv"),
+    ("Vores barn er væk", "da"),
+    ("Vores barn har været væk i en time", "da"),
+    ("Vi kan ikke finde vores datter", "da"),
+    ("Vores dreng er blevet væk", "da"),
+]
+
+
+@pytest.mark.parametrize(("text", "language"), MISSING)
+def test_somebody_who_is_missing_is_in_danger_and_no_lost_baggage(text: str, language: str) -> None:
+    said = triage().understand(text, language)
+    assert Flag.DANGER in said.flags
+    assert (said.safety, said.category, said.severity) == (True, Category.SAFETY, Severity.SEVERE)
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("Our bag is missing", "en"),
+        ("My son's suitcase is missing", "en"),
+        ("My wife is missing her suitcase", "en"),
+        ("We miss our waiter from last year", "en"),
+        ("We could not find our son's jacket", "en"),
+        ("Kofferten til sønnen min er borte", "nb"),
+        ("Vi savner servitøren vår fra i fjor", "nb"),
+        ("Kelneren var borte i en halv time", "nb"),
+        ("Min sons väska är borta", "sv"),
+        ("Barnen saknade ett lekrum", "sv"),
+        ("Min søns kuffert er væk", "da"),
+        ("Min kone kan ikke finde sin kuffert", "da"),
+    ],
+)
+def test_a_thing_that_is_missing_is_no_danger(text: str, language: str) -> None:
+    assert not triage().understand(text, language).safety
 
 
 @pytest.mark.parametrize(

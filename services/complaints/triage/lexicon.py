@@ -2,7 +2,7 @@
 
 An entry is a word, or words beside one another. `fire-` begins a word, `-allergi` ends one, `-allergi-` is anywhere in
 one, `...` stands for up to three words between and `... ...` for up to six, `<body>` for a word of that class, `75-110` for a number,
-`.` for the end of a sentence or a colon. A word that is found is remembered with what it means, so that a
+`.` for the end of a sentence or of the text, or a colon. A word that is found is remembered with what it means, so that a
 text costs little more than looking each of its words up once.
 """
 
@@ -349,7 +349,7 @@ class Lexicon:
         """Find the entries that count in a text of this language; an unknown one is read as English."""
         known = self._meanings.get(language, self._meanings[Language.EN])
         read = plain(text)
-        tokens = words_of(read)
+        tokens = [*words_of(read), STOP]
         matches = _matches([known[token] for token in tokens], tokens)
         words: dict[Column, list[str]] = {}
         weights: dict[Column, float] = {}
