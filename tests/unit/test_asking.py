@@ -410,6 +410,25 @@ async def test_words_of_danger_in_a_good_answer_are_a_complaint_and_severe(aboar
     assert (triaged["safety"], triaged["severity"]) == (True, "severe")
 
 
+@pytest.mark.parametrize(
+    ("experience", "text"),
+    [
+        ("3", "Mein Sohn hat sich an der Suppe verbrannt und niemand kam."),
+        ("5", "Zupa była zimna i czekaliśmy dwie godziny, pali się w kabinie"),
+        ("3", "Heisen stoppet og vi satt fast i en time"),
+        ("3", "The portions were tiny and the wine was warm"),
+        ("3", "Nobody wiped the other table"),
+        ("4", "The portions were tiny and the wine was warm"),
+    ],
+)
+async def test_words_that_complain_or_that_nobody_here_reads_are_no_praise_beside_a_fair_answer(
+    aboard: Aboard, experience: str, text: str
+):
+    await send(aboard, await asked(aboard), experience=experience, text=text)
+    assert await of_type(aboard, "praise.received") == []
+    assert len(await of_type(aboard, "complaint.received")) == 1
+
+
 async def test_praise_in_a_good_answer_reaches_those_who_were_there(aboard: Aboard):
     path = await asked(aboard)
     await send(aboard, path, experience="5", text="Wonderful food, and the waiter was lovely!")

@@ -15,6 +15,7 @@ from services.complaints.asking.rules import (
     due_at,
     enough,
     is_bad,
+    is_good,
     unsettled,
 )
 from services.complaints.customer.handlers import contact_of_asked, language_of
@@ -223,7 +224,7 @@ class Touchpoints:
             contact=await contact_of_asked(asked, self._keys, view),
             occurred_at=asked.passed_at,
             channel=Channel.WEB,
-            praise=not bad,
+            praise=not bad and is_good(int(form.experience)),
         )
         return await self._intake.raise_answer(
             raised,

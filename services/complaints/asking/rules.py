@@ -23,6 +23,8 @@ from shared.kernel import Document, Fold, Slice, score_at
 LATE_MAX = timedelta(days=2)
 #: Times at which a customer was asked that are kept: more than lie between now and the latest question that is due.
 ASKED_KEPT = 16
+#: The lowest answer, from 1 to 5, that praises: 3 is the middle.
+GOOD_FROM = 4
 #: Complaints whose customer waits for us, for another body, or was just told what was done: they are asked nothing else.
 UNSETTLED = OPEN | {State.RECEIVED, State.RESOLUTION_RECORDED, State.REFERRED_EXTERNAL}
 
@@ -78,6 +80,11 @@ def unsettled(complaints: Iterable[Complaint]) -> bool:
 def is_bad(experience: int, asking: Asking) -> bool:
     """Whether an answer is a complaint."""
     return experience <= asking.complaint_up_to
+
+
+def is_good(experience: int) -> bool:
+    """Whether an answer praises by itself; words beside the middle of the scale are a complaint unless they praise."""
+    return experience >= GOOD_FROM
 
 
 def asked(_: Asked | None, fact: TouchpointAsked) -> Asked:

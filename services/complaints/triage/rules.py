@@ -125,10 +125,11 @@ def understand(text: str, language: str, lexicon: Lexicon) -> Understood:
 def is_praise(understood: Understood, *, stated: bool) -> bool:
     """Whether words are praise and nothing else; `stated` if whoever sent them said so.
 
-    Words that also complain, warn, ask for something or name what went wrong are none, whatever was stated, and where
-    nothing was stated, one word of praise is too little.
+    Words that also complain, warn, ask for something or name what went wrong are none, whatever was stated, nor are
+    those in a language that is not read here. Where nothing was stated, one word of praise is too little.
     """
-    if understood.safety or understood.praise is Praise.MIXED:
+    unread = understood.unsupported_language
+    if unread or understood.safety or understood.praise is Praise.MIXED:
         return False
     if stated:
         return True
