@@ -85,6 +85,23 @@ def test_a_calm_complaint_is_about_nobodys_safety() -> None:
         ("Det var inte en hjärtinfarkt.", "sv"),
         ("Ingen kom til skade, men vi ventede længe.", "da"),
         ("Han truede ingen.", "da"),
+        ("I do not have a nut allergy", "en"),
+        ("There was no fire", "en"),
+        ("Han truet aldri noen", "nb"),
+        ("Sønnen min brant seg ikke", "nb"),
+        ("Jeg har ikke nøtteallergi", "nb"),
+        ("Det var ingen brann", "nb"),
+        ("Vi kjente ikke gasslukt", "nb"),
+        ("Jeg ble ikke syk", "nb"),
+        ("Min son brände sig inte", "sv"),
+        ("Jag har inte nötallergi", "sv"),
+        ("Det var ingen brand", "sv"),
+        ("Vi kände inte gaslukt", "sv"),
+        ("Han truede aldrig nogen", "da"),
+        ("Min søn brændte sig ikke", "da"),
+        ("Jeg har ikke nøddeallergi", "da"),
+        ("Der var ingen brand", "da"),
+        ("Vi mærkede ikke gaslugt", "da"),
         ("Det var ikke et hjerteanfald.", "da"),
     ],
 )
@@ -139,6 +156,25 @@ def test_what_only_sounds_like_danger_alarms_nobody(text: str, language: str) ->
         ("They served us peanuts although I had warned them.", "en", Flag.ALLERGY),
         ("Ingen vet hvem som har allergi hos dere.", "nb", Flag.ALLERGY),
         ("Vi åkte hit för att sprida pappas aska.", "sv", Flag.VULNERABLE),
+        ("The lift stopped and we were stuck for an hour", "en", Flag.DANGER),
+        ("Heisen stoppet og vi satt fast i en time", "nb", Flag.DANGER),
+        ("Hissen stannade och vi satt fast i en timme", "sv", Flag.DANGER),
+        ("Elevatoren gik i stå og vi sad fast i en time", "da", Flag.DANGER),
+        ("They called me a dirty Arab", "en", Flag.DISCRIMINATION),
+        ("De kalte meg en skitten araber", "nb", Flag.DISCRIMINATION),
+        ("De kallade mig en smutsig arab", "sv", Flag.DISCRIMINATION),
+        ("De kaldte mig en beskidt araber", "da", Flag.DISCRIMINATION),
+        ("My son, who is 4, was burnt", "en", Flag.INJURY),
+        ("Sønnen min, som er 4, ble brent", "nb", Flag.INJURY),
+        ("Min son, som är 4, blev bränd", "sv", Flag.INJURY),
+        ("Min søn, som er 4, blev brændt", "da", Flag.INJURY),
+        ("Fisken var rå og jeg ble syk", "nb", Flag.INJURY),
+        ("Maten var rå, og kona mi ble syk", "nb", Flag.INJURY),
+        ("Vi ble alle syke om natten", "nb", Flag.INJURY),
+        ("Vi blev alla sjuka på natten", "sv", Flag.INJURY),
+        ("Vi blev alle syge om natten", "da", Flag.INJURY),
+        ("My son was bur-\nnt by the soup", "en", Flag.INJURY),
+        ("We had dinner, and then my son was\nburnt by the soup", "en", Flag.INJURY),
     ],
 )
 def test_what_is_said_indirectly_raises_its_flag(text: str, language: str, flag: Flag) -> None:
@@ -230,6 +266,39 @@ def test_a_thing_that_is_missing_is_no_danger(text: str, language: str) -> None:
 )
 def test_a_figure_of_speech_alarms_nobody(text: str, language: str) -> None:
     assert not triage().understand(text, language).safety
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("Nobody could say there was no fire.", "en"),
+        ("There was no fire exit on our deck.", "en"),
+        ("You do not have a nut allergy menu, and my son is allergic.", "en"),
+        ("Ingen kunne si at det ikke var brann.", "nb"),
+        ("Sønnen min brant seg, ikke lite heller.", "nb"),
+        ("Han truet meg, og ingen hjalp.", "nb"),
+        ("Ingen kunde säga att det inte brann.", "sv"),
+        ("Ingen kunne sige, at det ikke brændte.", "da"),
+    ],
+)
+def test_a_negation_of_something_else_takes_no_danger_back(text: str, language: str) -> None:
+    assert triage().understand(text, language).safety
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("My toddler nearly fell overboard", "en"),
+        ("Den lille jenta vår falt nesten over bord", "nb"),
+        ("Vår lilla flicka ramlade nästan överbord", "sv"),
+        ("Vores lille pige faldt næsten over bord", "da"),
+    ],
+)
+def test_whoever_nearly_falls_overboard_is_in_danger_and_threatened_by_nobody(
+    text: str, language: str
+) -> None:
+    flags = triage().understand(text, language).flags
+    assert (Flag.DANGER in flags, Flag.THREAT in flags) == (True, False)
 
 
 def test_danger_among_praise_is_a_complaint() -> None:

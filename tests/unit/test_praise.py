@@ -77,6 +77,11 @@ def test_words_that_praise_and_do_nothing_else_are_praise(text: str, language: s
         ("Great hotel, lovely staff, but the shower only had lukewarm water.", "en"),
         ("Wonderful crew, and friendly waiters. The toilet smelled.", "en"),
         ("Wonderful crew, and friendly waiters. I want my money back.", "en"),
+        ("Fantastic! Excellent! Thanks a lot! I found a tooth in my soup.", "en"),
+        ("Fantastisk! Utmerket! Tusen takk! Jeg fant en tann i suppen.", "nb"),
+        ("Fantastiskt! Utmärkt! Tusen tack! Jag hittade en tand i soppan.", "sv"),
+        ("Fantastisk! Udmærket! Tusind tak! Jeg fandt en tand i suppen.", "da"),
+        ("Great dinner, as excellent as a root canal. Thanks!", "en"),
     ],
 )
 def test_words_that_also_say_something_else_are_a_complaint_also_if_praise_is_stated(

@@ -27,6 +27,9 @@ _COMMENT = re.compile(r"<!--(?:-?>|(?:(?!<!--|--!?>).){0,2000}--!?>)", re.S)
 #: Tags that change the look of letters within a word; every other tag separates words.
 _INLINE = re.compile(r"</?(?:a|b|em|font|i|mark|s|small|span|strong|u)(?: [^<>]{0,500})?>", re.I)
 _TAG = re.compile(r"<[!/?a-zA-Z][^<>]{0,2000}>")
+#: A word that goes on in the next line, and a line that goes on there in small letters, as mail programs break them.
+_BROKEN_WORD = re.compile(r"(?<=[^\W\d_])-\r?\n[ \t]*(?=[a-z\u00df-\u00ff])")
+_BROKEN_LINE = re.compile(r"(?<=[\w,])[ \t]*\r?\n[ \t]*(?=[a-z\u00df-\u00ff])")
 #: The end of a sentence, as a word by itself: no phrase goes beyond it.
 STOP = b"."
 _ENDS = ".!:;\n"
@@ -48,6 +51,8 @@ def plain(text: str) -> str:
         text = _INVISIBLE.sub("", composed(text)[:TEXT_MAX])
     if "<" in text:
         text = _TAG.sub(" ", _INLINE.sub("", _COMMENT.sub("", text)))
+    if "\n" in text:
+        text = _BROKEN_LINE.sub(" ", _BROKEN_WORD.sub("", text))
     if unusual and _FOREIGN.search(text):
         text = _WORD.sub(_in_one_script, text)
     return text
