@@ -103,6 +103,47 @@ async def test_a_site_that_is_not_there_is_a_page_and_never_json(
         assert "<h1>" in page.text
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Das Zimmer war schmutzig, und niemand hat uns geholfen.",
+        "Zupa była zimna, a kelner niegrzeczny",
+        "Η σούπα ήταν κρύα",
+        "汤是凉的，服务员很粗鲁。",
+    ],
+)
+@pytest.mark.parametrize("language", ["en", "nb"])
+async def test_words_that_nobody_here_reads_are_marked_whatever_language_the_page_has(
+    aboard: Aboard, language: str, text: str
+):
+    found = complaint(aboard, await sent(aboard, f"{FORM}?language={language}", text=text))
+    assert (found["language"], found["unsupported_language"]) == (language, True)
+    assert "vulnerable" not in found["flags"]
+
+
+@pytest.mark.parametrize(
+    ("page", "text", "category"),
+    [
+        ("sv", "Kald suppe", "food"),
+        ("sv", "The soup was cold and they were late with it", "food"),
+        ("en", "Maten var kald og vi fikk ikke noe svar", "food"),
+        ("nb", "Vi fick vänta, bussen var försenad och det var inte bra", "delay"),
+    ],
+)
+async def test_words_that_are_plainly_in_another_language_than_the_page_are_read_in_theirs(
+    aboard: Aboard, page: str, text: str, category: str
+):
+    found = complaint(aboard, await sent(aboard, f"{FORM}?language={page}", text=text))
+    assert (found["category"], found["language"]) == (category, page)
+    assert not found["unsupported_language"]
+
+
+async def test_an_allergy_in_german_is_heard_on_any_page(aboard: Aboard):
+    text = "Mein Sohn hat eine Allergie gegen Nüsse"
+    found = complaint(aboard, await sent(aboard, f"{FORM}?language=en", text=text))
+    assert "allergy" in found["flags"]
+
+
 async def test_the_language_that_the_customer_chooses_goes_before_the_browsers(aboard: Aboard):
     page = await opened(aboard, f"{FORM}?language=da", **{"Accept-Language": "sv"})
     assert '<html lang="da">' in page.text

@@ -31,6 +31,18 @@ class Triage:
         """The language of a customer's later words: that of their first ones, unless these are plainly in another."""
         return self._languages.plainly(text) or before
 
+    def understand_stated(self, text: str, stated: Language) -> Understood:
+        """What a text says whose writer stated a language of ours, as a page's language is; never raises.
+
+        Words that are plainly in another language are read in that one, and one or two words in any that knows them.
+        """
+        read_in = self._languages.stated(text, stated)
+        said = self.understand(text, read_in.language)
+        if not said.scores and self._languages.find(text) is None:
+            every = [said, *(self.understand(text, one) for one in Language)]
+            said = max(every, key=lambda one: max(one.scores.values(), default=0.0))
+        return said._replace(unsupported_language=not read_in.supported)
+
     def understand(self, text: str, language: str) -> Understood:
         """What a text in this language says; never raises."""
         understood = rules.understand(text, language, self._lexicon)

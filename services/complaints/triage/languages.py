@@ -109,6 +109,22 @@ class Languages:
             return Detected(_TO_OTHERS, supported=False)
         return Detected(_LANGUAGE_OF_TAG[ours])
 
+    def stated(self, text: str, stated: Language) -> Detected:
+        """The language of words whose writer stated one of ours: another one only if they are plainly in it.
+
+        Words that are plainly in none of ours keep the stated language, and are not supported. Takes 0.1 ms.
+        """
+        found = self.find(text)
+        if found is None or found == Detected(stated):
+            return Detected(stated)
+        if not found.supported:
+            return Detected(stated, supported=False)
+        if self.plainly(text) is found.language:
+            return found
+        ranked = self._model.rank(" ".join(_words(text)))
+        score = next(one for tag, one in ranked if _LANGUAGE_OF_TAG.get(tag) is stated)
+        return found if ranked[0][1] - score > _LEAD else Detected(stated)
+
     def plainly(self, text: str) -> Language | None:
         """Which of ours a text is in, if its function words leave no doubt; takes a few microseconds."""
         return _plainly(_words(text))
