@@ -20,7 +20,8 @@ from pydantic_core import PydanticCustomError
 from services.complaints.triage.rules import GENERAL, Column, Found
 from services.complaints.triage.text import STOP, plain, words_of
 from shared.contracts.complaints import Category, Flag, JourneyStep, Language, Remedy
-from shared.runtime.strict_yaml import BrokenFile, Problem, whole
+from shared.runtime import strict_yaml
+from shared.runtime.strict_yaml import BrokenFile, Loc, Problem
 
 #: The files that the service comes with.
 SHIPPED = Path(__file__).with_name("lexicons")
@@ -41,11 +42,14 @@ _DIGITS_MAX = 4
 
 #: A word with its marks, a class of words, a range of numbers, or a gap.
 _PART = r"(?:=?[^\W\d_][^\W_]*(?:'[^\W_]+)?|-[^\W\d_][^\W_]{2,}-?|[^\W\d_][^\W_]{2,}-|<[a-z]+>|\d{1,3}-\d{1,3}|\d{1,4}|\.\.\.|\.)"
+_CLASS = re.compile(r"<([a-z]+)>")
+#: A gap stands between words, and at most two stand beside one another.
+_MISPLACED_GAP = re.compile(r"^\.\.\.|\.\.\.$|(?:\.\.\. ?){3}")
 _ENTRY = re.compile(rf"{_PART}(?: {_PART}){{0,6}}")
 
 
 def _entry(text: str) -> str:
-    if not _ENTRY.fullmatch(text):
+    if _MISPLACED_GAP.search(text) or not _ENTRY.fullmatch(text):
         raise PydanticCustomError(
             "entry", "must be words with marks, as docs/understanding.md says"
         )
@@ -443,9 +447,35 @@ def _counting(matches: list[Match]) -> Iterator[_Row]:
         yield row
 
 
+def _unknown_classes(data: object) -> Iterator[tuple[Loc, str]]:
+    """The places of entries with a class that the file does not have, which would never be found."""
+    classes = data.get("classes") if isinstance(data, dict) else None
+    known = set(classes) if isinstance(classes, dict) else set()
+    parts: list[tuple[Loc, object]] = [((), data)]
+    while parts:
+        loc, part = parts.pop()
+        if isinstance(part, dict):
+            parts += [((*loc, name), inner) for name, inner in part.items()]
+        elif isinstance(part, list):
+            parts += [((*loc, at), inner) for at, inner in enumerate(part)]
+        elif isinstance(part, str):
+            for name in _CLASS.findall(part):
+                if name not in known:
+                    yield loc, f"there is no class <{name}>"
+
+
+def _file(folder: Path, language: Language) -> LexiconFile:
+    """The file of a language. Reads it; raises BrokenFile."""
+    path = folder / f"{language}.yaml"
+    found = strict_yaml.load(path, LexiconFile, bytes_max=FILE_BYTES_MAX, also=_unknown_classes)
+    if isinstance(found, list):
+        raise BrokenFile(path, found)
+    return found
+
+
 def subcategories(language: Language, folder: Path = SHIPPED) -> set[tuple[Category, str]]:
     """The subcategories that a language has entries of. Reads its file; raises BrokenFile."""
-    file = whole(folder / f"{language}.yaml", LexiconFile, bytes_max=FILE_BYTES_MAX)
+    file = _file(folder, language)
     return {
         (category, name)
         for category, parts in file.categories.items()
@@ -459,10 +489,7 @@ def load(folder: Path = SHIPPED) -> Lexicon:
 
     Reads the files.
     """
-    files = [
-        whole(folder / f"{language}.yaml", LexiconFile, bytes_max=FILE_BYTES_MAX)
-        for language in Language
-    ]
+    files = [_file(folder, language) for language in Language]
     for language, file in zip(Language, files, strict=True):
         path = folder / f"{language}.yaml"
         if file.language is not language:
