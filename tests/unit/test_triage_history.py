@@ -163,8 +163,13 @@ def test_explain_detects_the_language_of_a_row_that_gives_none_and_shows_it(tmp_
     ]
     printed = said("explain", written(tmp_path, *rows))
     shown = [line for line in printed.splitlines() if line.startswith("text ")]
-    assert shown == ["text 1, sv (detected)", "text 2, en (detected)", "text 3, en"]
-    assert "refused: 1 rows, each has no language of ours" in printed
+    unread = "en (its own language is not read here)"
+    assert shown == [
+        "text 1, sv (detected)",
+        "text 2, en (detected)",
+        "text 3, en",
+        f"text 4, {unread}",
+    ]
 
 
 def test_evaluate_measures_a_model_on_rows_that_it_was_not_trained_on(tmp_path):

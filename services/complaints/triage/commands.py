@@ -17,7 +17,7 @@ from rich.table import Table
 
 from services.complaints.triage import history, lexicon, model, rules
 from services.complaints.triage.features import features, signs
-from services.complaints.triage.history import Example, History, NoHistory
+from services.complaints.triage.history import Detect, Example, History, NoHistory
 from services.complaints.triage.languages import Languages
 from services.complaints.triage.model import Decides, Model
 from services.complaints.triage.quality import RULES, WITH_MODEL, Quality, compare, look
@@ -29,6 +29,8 @@ from shared.runtime.strict_yaml import BrokenFile
 WIDTH = 120
 #: Weights that `explain` prints per head: the heaviest for the label and the heaviest against it.
 SHOWN = 8
+#: What `explain` says of a text that the service marks `unsupported_language`.
+UNREAD = "its own language is not read here"
 #: What stands beside rules and model in tables.
 PEER = "TF-IDF and SVM"
 #: A line of a table: what is decided, for which language, by what, and how well on each split.
@@ -104,8 +106,9 @@ def train_command(
             ),
         )
     )
+    heads = "1 head" if len(made.heads) == 1 else f"{len(made.heads)} heads"
     typer.echo(
-        f"{out} has {len(made.heads)} heads, measured on {held_share:.0%} of the customers, whom it was not trained"
+        f"{out} has {heads}, measured on {held_share:.0%} of the customers, whom it was not trained"
         " on. Set SERVICE_CHECK_TRIAGE_MODEL to it, and the service reads it at its next start."
     )
 
@@ -162,15 +165,15 @@ def explain_command(
 ) -> None:
     """Print what is understood of each text, and the words that decided; never the text itself.
 
-    Labels are not needed, nor is a language: where none is given it is detected.
+    Labels are not needed, nor is a language: where none of ours is given it is detected.
     """
-    languages = Languages()
-    found = _read(file, labelled=False, detect=lambda text: languages.detect(text, None).language)
+    found = _read(file, labelled=False, detect=Languages().detect)
     understand = _rules(words)
     learnt = _model(path) if path else None
     shown = found.examples[:first]
     for number, example in enumerate(shown, 1):
-        typer.echo(f"text {number}, {example.language}{' (detected)' if example.detected else ''}")
+        how = f" ({UNREAD if example.unread else 'detected'})" if example.detected else ""
+        typer.echo(f"text {number}, {example.language}{how}")
         for line in explained(example, understand(example.text, example.language), learnt):
             typer.echo(f"  {line}")
     typer.echo(f"{len(shown)} of {len(found.examples)} texts are explained.")
@@ -253,9 +256,7 @@ def _reason(why: Because) -> str:
     return f"{why.rule} ({why.confidence:.2f}): {', '.join(why.words)}"
 
 
-def _read(
-    file: Path, *, labelled: bool = True, detect: Callable[[str], Language] | None = None
-) -> History:
+def _read(file: Path, *, labelled: bool = True, detect: Detect | None = None) -> History:
     """The rows of a file, after a line that says how many are refused and why; ends the command if none is left."""
     try:
         found = history.read(file, labelled=labelled, detect=detect)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from services.complaints.triage.features import tokens
+from services.complaints.triage.languages import Detected
 from services.complaints.triage.model import Decides, learnable
 from shared.contracts.complaints import Language
 from shared.contracts.intake import TEXT_MAX
@@ -29,10 +30,14 @@ _LANGUAGES = {language.value: language for language in Language} | {
 }
 
 
+#: Finds the language of a text, with the tag that its row has for it, if any.
+Detect = Callable[[str, str | None], Detected]
+
+
 class Example(NamedTuple):
     """A text and its right labels; `customer` is a number that tells customers apart and nothing else.
 
-    `detected`: its row does not say the language.
+    `detected`: its row does not say a language of ours. `unread`: it is in none of ours.
     """
 
     text: str
@@ -40,6 +45,7 @@ class Example(NamedTuple):
     labels: Mapping[Decides, str]
     customer: int
     detected: bool = False
+    unread: bool = False
 
 
 class History(NamedTuple):
@@ -53,12 +59,10 @@ class NoHistory(Exception):
     """The file cannot be read as rows at all."""
 
 
-def read(
-    path: Path, *, labelled: bool = True, detect: Callable[[str], Language] | None = None
-) -> History:
+def read(path: Path, *, labelled: bool = True, detect: Detect | None = None) -> History:
     """All rows of a file, only those with a label unless told otherwise. Reads the file; raises NoHistory.
 
-    `detect` finds the language of a text whose row says none; without it such a row is refused.
+    `detect` finds the language of a text whose row says none of ours; without it such a row is refused.
 
     Each text counts once, because copies on both sides of a split would flatter a model.
     """
@@ -99,20 +103,19 @@ def _rows(path: Path) -> Iterator[object]:
                 yield None
 
 
-def _example(
-    row: object, labelled: bool, detect: Callable[[str], Language] | None
-) -> Example | str:
+def _example(row: object, labelled: bool, detect: Detect | None) -> Example | str:
     """A row as an example, or what is wrong with it."""
     if not isinstance(row, dict):
         return "is not an object"
     text, said = row.get("text"), row.get("language")
-    language, detected = _LANGUAGES.get(str(said)), False
+    language, detected, unread = _LANGUAGES.get(str(said)), False, False
     if not isinstance(text, str) or not text.strip():
         return "has no text"
     if len(text) > TEXT_MAX:
         return f"has more than {TEXT_MAX} characters"
-    if detect is not None and not said:
-        language, detected = detect(text), True
+    if detect is not None and language is None:
+        found = detect(text, str(said) if said else None)
+        language, detected, unread = found.language, True, not found.supported
     if language is None:
         return "has no language of ours"
     labels = {decides: str(row[decides]) for decides in DECIDES if row.get(decides)}
@@ -125,7 +128,7 @@ def _example(
             return f"has an unknown {decides}"
     customer = row.get("customer")
     whose = _hash(str(customer)) if customer else _hash(f"text/{text}")
-    return Example(text, language, labels, int.from_bytes(whose, "big"), detected)
+    return Example(text, language, labels, int.from_bytes(whose, "big"), detected, unread)
 
 
 def split(
