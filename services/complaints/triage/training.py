@@ -77,17 +77,29 @@ def train(
     today: date,
     tell: Tell,
 ) -> ModelFile:
-    """A model of all heads that the examples have rows for; raises ValueError if there is none.
+    """A model of all heads that are better than the rules alone; raises ValueError if there is none.
 
-    `tell` gets a sentence for each head as it is ready. Takes seconds per ten thousand rows.
+    `tell` gets a sentence for each head as it is ready, also for one that is left out because the rules are right for
+    as many rows that it did not see. Takes seconds per ten thousand rows.
     """
     heads: list[Head] = []
+    left_out = 0
     for head, _, _ in trained(*split(examples, seed, held_share), understand):
+        seen = head.measured
+        if seen.accuracy <= seen.rules_accuracy:
+            left_out += 1
+            tell(
+                f"{head.language} {head.decides} is left out: it is right for {seen.accuracy:.1%} of the rows that were"
+                f" kept from it, and the rules alone for {seen.rules_accuracy:.1%}"
+            )
+            continue
         heads.append(head)
         tell(
             f"{head.language} {head.decides}: {head.rows} rows, {len(head.labels)} labels,"
             f" {len(head.features)} words and parts"
         )
+    if left_out and not heads:
+        raise ValueError("no head is better than the rules alone")
     if not heads:
         raise ValueError(
             f"no head has {ROWS_MIN} rows of a language and two labels of {LABEL_CUSTOMERS_MIN} customers each"
