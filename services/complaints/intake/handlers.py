@@ -243,9 +243,7 @@ class Intake:
         profile = await self._profiles.of(customer_ref, raised.site, view) if described else NOTHING
         prefers = raised.language or profile.language
         written_in = None if disruption is not None else raised.language
-        language, said = self._read(
-            raised.text, prefers, written_in, shown_in, policy, ours=answer is not None
-        )
+        language, said = self._read(raised.text, prefers, written_in, shown_in, policy, answer)
         understood = as_chosen(said, chosen) if answer is None else as_answered(said, answer)
         # An employee who writes down a complaint has heard the customer, and is believed.
         told = disruption is None and (raised.praise or raised.raised_by is None)
@@ -285,19 +283,18 @@ class Intake:
         written_in: str | None,
         shown_in: Language | None,
         policy: Policy,
-        *,
-        ours: bool,
+        answer: Answer | None,
     ) -> tuple[Language, Understood]:
         """The language to answer in, and what the words say, which may be in another language than the customer's.
 
-        Words that are `ours` are in the language that they are said to be in.
+        An answer that states its language has our own question as its words, which is in that language.
         """
         answer_in = words_in = self._triage.language_of(
             text, prefers, shown_in or policy.languages[0]
         )
         if prefers != written_in:
             words_in = self._triage.language_of(text, written_in, answer_in.language)
-        if written_in is not None and words_in.supported and not ours:
+        if written_in is not None and words_in.supported and answer is None:
             return answer_in.language, self._triage.understand_stated(text, words_in.language)
         said = self._triage.understand(text, words_in.language)
         return answer_in.language, said._replace(unsupported_language=not words_in.supported)
