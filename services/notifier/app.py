@@ -151,13 +151,13 @@ def build(
     providers = Providers(channels or tuple(channels_of(settings, listed, wires, now)), now)
     alarms = Alarms(parts.settler, keys, mailboxes, wording, providers, links.seen)
     to_mine = partial(mine_link, mine, settings.complaints_url)
-    to_preferences = partial(preferences_link, preferences, settings.public_url)
+    to_wishes = partial(preferences_link, preferences, settings.public_url)
     to_reply = partial(reply_address, parts.vault.derive(REPLY), settings.reply_address)
     reply_to = to_reply if settings.reply_address else None
     askings = Tokens(parts.vault.derive(ASKING), ASKING, now)
     to_question = partial(asking_link, askings, settings.complaints_url)
     letters = Letters(
-        keys, links, wording, alarms.letter, to_mine, to_preferences, to_question, reply_to
+        keys, links, wording, alarms.letter, to_mine, to_wishes, to_question, reply_to
     )
     sending = Sending(letters, providers, parts.vault.pseudonyms.mailbox, alarms.channels)
     reports = Reports(parts.settler, wires, sending)
@@ -167,9 +167,7 @@ def build(
     endpoints = endpoints_file.load(settings.webhooks) if settings.webhooks else {}
     webhooks = Webhooks(endpoints, poster or Poster(now), now)
     effects = Effects(parts.settler, parts.crash)
-    feedback = Feedback(
-        parts.settler, keys, letters, links, wording, employees.told_of, to_preferences
-    )
+    feedback = Feedback(parts.settler, keys, letters, links, wording, employees.told_of, to_wishes)
     return App(
         parts,
         inboxes=inboxes(messages, voice, alarms, employees, webhooks),

@@ -68,9 +68,7 @@ def import_file(
     try:
         source = checked_source(source)
         with _opened(file) as read:
-            if file != STDIN:
-                _read_alone(read)
-            begun = Position() if file == STDIN else position_in(read, kept, again=again)
+            begun = Position() if file == STDIN else position_in(_alone(read), kept, again=again)
             rows = rows_of(read, begun, as_csv=as_csv, whole_only=file != STDIN)
             beside = None if file == STDIN else path.with_name(f"{path.name}.names")
             with (
@@ -92,9 +90,7 @@ def import_file(
                     begun,
                 )
             unfinished = file != STDIN and ends_unfinished(read)
-    except OSError as error:
-        _fail(f"{file}: {error.strerror or error}")
-    except (ValueError, NoTable, sqlite3.Error) as error:
+    except (OSError, ValueError, NoTable, sqlite3.Error) as error:
         _fail(f"{file}: {error}")
     except KafkaError as error:
         _fail(f"failed: {type(error).__name__}; give the same command again")
@@ -116,12 +112,13 @@ def _opened(file: str) -> BinaryIO:
     return sys.stdin.buffer if file == STDIN else Path(file).open("rb")
 
 
-def _read_alone(read: BinaryIO) -> None:
-    """Raises OSError while another command reads the file, until that has ended, however it does."""
+def _alone(read: BinaryIO) -> BinaryIO:
+    """The file, which no other command reads until this one has ended, however it does; raises OSError if one does."""
     try:
         fcntl.flock(read, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise OSError("another command reads it; give this one again when that has ended") from None
+    return read
 
 
 def _producer(client: dict[str, object]) -> KafkaProducer:

@@ -232,8 +232,7 @@ class Intake:
         # A hash of the parsed fields, so that binary mode or other blanks give the same hash. Defaults are
         # left out, so that a field of a later version does not change it.
         content = self._names.content(raised.model_dump_json(exclude_defaults=True))
-        before = await view.get(Complaint, complaint_id)
-        if before is not None:
+        if (before := await view.get(Complaint, complaint_id)) is not None:
             if not before.repeats(content):
                 raise Rejected(Reason.CONFLICTING_REPEAT)
             return Decision.of(ComplaintRepeated(complaint_id=complaint_id))

@@ -57,7 +57,8 @@ def _entry(text: str) -> str:
 
 
 Entry = Annotated[str, StringConstraints(max_length=80), AfterValidator(_entry)]
-Entries = Annotated[tuple[Entry, ...], Field(max_length=1_000)]
+#: What one list holds at most; the longest has a thousand, and a text is compared with all of them at once.
+Entries = Annotated[tuple[Entry, ...], Field(max_length=2_000)]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z_]{0,39}$")]
 
 
