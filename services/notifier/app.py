@@ -144,7 +144,7 @@ def build(
     surveys = Tokens(parts.vault.derive(SURVEY), SURVEY, now)
     links = Links(answers, settings.public_url, choices, codes, settings.offers_url, seen, surveys)
     mine = Tokens(parts.vault.derive(MINE), MINE, now)
-    wording, keys = Wording(), Keys(parts.vault)
+    wording, keys, effects = Wording(), Keys(parts.vault), Effects(parts.settler, parts.crash)
     mailboxes = load(settings.mailboxes) if settings.mailboxes else {}
     listed = providers_file.load(settings.providers) if settings.providers else {}
     wires = {name: one.spoken() for name, one in listed.items()}
@@ -166,7 +166,6 @@ def build(
     voice = Voice(messages, parts.settler.view, complaints_read or complaints_settled(parts))
     endpoints = endpoints_file.load(settings.webhooks) if settings.webhooks else {}
     webhooks = Webhooks(endpoints, poster or Poster(now), now)
-    effects = Effects(parts.settler, parts.crash)
     feedback = Feedback(parts.settler, keys, letters, links, wording, employees.told_of, to_wishes)
     return App(
         parts,
