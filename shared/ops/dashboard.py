@@ -141,10 +141,10 @@ ROWS: Rows = (
                 "{{endpoint}} {{fate}}",
             ),
             (
-                "Partners whose endpoint fails",
-                "short",
-                'max by (endpoint) (webhook_timestamp_seconds{fate="not_taken"})'
-                ' > bool max by (endpoint) (webhook_timestamp_seconds{fate="taken"})',
+                "Partners whose endpoint fails, and when it last did",
+                "dateTimeAsIso",
+                '(max by (endpoint) (webhook_timestamp_seconds{fate="not_taken"})'
+                ' > max by (endpoint) (webhook_timestamp_seconds{fate="taken"})) * 1000',
                 "{{endpoint}}",
             ),
             (
