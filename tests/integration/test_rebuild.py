@@ -9,8 +9,11 @@ import sys
 import threading
 from collections import Counter
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import httpx
+from pydantic_core import from_json
 from redis import Redis
 
 from devstack.stack import ROOT
@@ -21,10 +24,11 @@ from services.notifier.app import DOMAIN as NOTIFIER
 from shared.contracts.catalogue import SERVICES
 from shared.contracts.compensation import CheckIssued
 from shared.contracts.complaints import ComplaintReceived
+from shared.contracts.intake import TouchpointPassed
 from tests.system import auditor
-from tests.system.replay import stored
+from tests.system.replay import VERSION_DIGITS, Json, stored
 from tests.system.traffic import Publisher, Remembering, asked_again, flowing, published
-from tests.system.world import EMPLOYEES, PATIENCE_S, World, until, world
+from tests.system.world import EMPLOYEES, PATIENCE_S, SITE, World, event_of, until, world
 
 SEED = 20261127
 #: Between two wishes, and between two bursts: a rebuild takes its time, and all of them are settled at last.
@@ -32,6 +36,10 @@ WISH_PAUSE_S, BURST_PAUSE_S = 0.15, 1.5
 DOMAINS = (COMPLAINTS, COMPENSATION, NOTIFIER, AUDIT)
 #: What these read leaves a trace, so that a rebuild knows what of it was lost.
 READ_AGAIN = ("complaints", "audit")
+#: Documents of a guest who was asked and chose a language, which do not change any more; and those of whoever
+#: complains, and of the incident that it becomes.
+OF_GUEST = ("touchpoint-asked", "last-asked", "chosen-language")
+OF_TRAFFIC = ("site-customer", "standing-incident")
 
 
 def rebuild(everything: World, owner: str, *options: str) -> subprocess.Popen[str]:
@@ -74,6 +82,42 @@ def made_again(everything: World, redis: Redis) -> None:
         assert (status, "goes on from sequence" in output) == (0, True), output
 
 
+def asked_and_chose(everything: World, redis: Redis) -> None:
+    """A guest is asked how dinner was and says which language they read; all of it is on the topics."""
+    dinner = {
+        "site": SITE,
+        "touchpoint": "dinner-served",
+        # So long ago that they are asked at once.
+        "passed_at": (datetime.now(UTC) - timedelta(hours=1)).isoformat(),
+        "customer": "guest-asked",
+        "contact": {"email": "guest-asked@guests.example"},
+    }
+    everything.publish([event_of(TouchpointPassed, "dinner-1", "/restaurant", dinner)])
+    until(lambda: kept(redis, "touchpoint-asked"), "a question")
+    (question,) = kept(redis, "touchpoint-asked").values()
+    with everything.phone("notifier") as phone:
+        until(
+            lambda: (
+                phone.put(
+                    f"/v1/preferences/{question['customer_ref']}",
+                    json={"tells": "everything", "language": "sv"},
+                    headers={"If-Match": "*", "Idempotency-Key": "language"},
+                ).is_success
+            ),
+            "a language to be chosen",
+        )
+
+
+def kept(redis: Redis, *kinds: str) -> dict[str, Json]:
+    """The documents of these kinds in all stores, by their keys."""
+    found: dict[str, Json] = {}
+    for kind in kinds:
+        for key in redis.scan_iter(match=f"*:{{c0}}:{kind}:*", count=5000):
+            value: Any = redis.get(key)
+            found[key.decode()] = from_json(value[VERSION_DIGITS:])
+    return found
+
+
 def test_a_redis_that_lost_everything_under_traffic_is_made_again_and_the_traffic_goes_on(tmp_path):
     """INV-02, INV-06: 503 until then; afterwards the same accounts, and first answers again."""
     with (
@@ -99,8 +143,12 @@ def test_a_redis_that_lost_everything_under_traffic_is_made_again_and_the_traffi
             )
             for employee in EMPLOYEES[:3]
         ]
+        asked_and_chose(everything, redis)
         with flowing(stop, [publisher, *phones]):
             until(lambda: all(len(published(phone)) > 12 for phone in phones), "traffic")
+            for kind in (*OF_GUEST, *OF_TRAFFIC):
+                until(lambda kind=kind: kept(redis, kind), kind)
+            of_guest, of_traffic = kept(redis, *OF_GUEST), kept(redis, *OF_TRAFFIC)
             redis.flushall()
             for owner in SERVICES:
                 until(lambda owner=owner: ready(everything, owner) == 503, f"{owner} to see it")
@@ -128,6 +176,8 @@ def test_a_redis_that_lost_everything_under_traffic_is_made_again_and_the_traffi
         everything.time_passes("notifier")
         reads = auditor.exact(everything, *DOMAINS)
         facts = auditor.facts(reads)
+        assert kept(redis, *OF_GUEST) == of_guest
+        assert of_traffic.keys() <= kept(redis, *OF_TRAFFIC).keys()
         assert auditor.out_of_order(reads) == []
         assert auditor.not_settled_once(reads) == []
         issued = Counter(one["check_id"] for one in auditor.of(facts, CheckIssued.TYPE))

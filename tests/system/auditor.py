@@ -19,7 +19,7 @@ from shared.contracts.compensation import (
     OfferMade,
     Scope,
 )
-from shared.contracts.complaints import ComplaintReceived, ComplaintRepeated
+from shared.contracts.complaints import ComplaintReceived, ComplaintRepeated, TouchpointAsked
 from shared.contracts.intake import ComplaintRaised
 from shared.contracts.notifier import MessageAttempted, MessageSent
 from shared.contracts.policy import Policy
@@ -88,12 +88,12 @@ def out_of_order(reads: Iterable[Read]) -> list[str]:
 
 
 def not_settled_once(reads: Sequence[Read]) -> list[str]:
-    """Records of the intake that did not lead to exactly one of received, repeated or dead letter, in order."""
+    """Records of the intake that did not lead to exactly one of received, repeated, asked or dead letter, in order."""
     wrong: list[str] = []
     fates: Counter[str] = Counter()
     order: dict[str, list[tuple[int, int]]] = defaultdict(list)
     for event in facts(reads):
-        if event["type"] in (ComplaintReceived.TYPE, ComplaintRepeated.TYPE):
+        if event["type"] in (ComplaintReceived.TYPE, ComplaintRepeated.TYPE, TouchpointAsked.TYPE):
             topic, *place = event["cause"].split("/")
             if topic == ComplaintRaised.TOPIC:
                 partition, offset, _ = place
