@@ -204,7 +204,7 @@ def run(
     began = time.monotonic()
     with world(directory) as everything:
         Publisher(everything.stack.bootstrap).publish(
-            [PolicyPublished(site=SITE, version=2, policy=policy())]
+            [PolicyPublished(site=SITE, version=2, policy=policy(), published_at=datetime.now(UTC))]
         )
         simulator = everything.services.start(
             "simulator", module="devstack.simulator", seed=str(seed), faults_percent="30"
