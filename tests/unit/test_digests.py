@@ -149,6 +149,24 @@ async def test_an_answer_waits_for_no_digest_that_would_go_after_its_promise(tmp
     assert any(one.startswith("letters/customer/") for one in attempted["counted"])
 
 
+async def test_an_answer_waits_for_no_digest_that_the_sites_quiet_hours_keep_back_beyond_its_promise(
+    tmp_path: Path,
+):
+    """The digest is for three o'clock and goes at five, and the promise is for half past three."""
+    night = {"starts": "02:00", "ends": "05:00"}
+    policy = changed(per_day=PER_DAY, digest_at="03:00", quiet_hours=night)
+    aboard = await Aboard(tmp_path, policy).begin()
+    aboard.later(hours=7, minutes=30)
+    name = await english(aboard)
+    for fix in FIXES[:3]:
+        await do(aboard, name, "fix", fix=fix)
+        aboard.later(minutes=2)
+        await settled(aboard)
+    await do(aboard, name, "resolve", outcome="fixed", note="All is well.")
+    await settled(aboard)
+    assert (await fates(aboard))[Occasion.RESOLUTION_TOLD] == ["sent"]
+
+
 @pytest.mark.parametrize(
     ("occasion", "hours", "state", "at_once"),
     [

@@ -269,7 +269,9 @@ class Sending:
     async def _digest_at(self, message: Message, policy: Policy, view: View) -> datetime:
         """When the digest of today goes to the customer of a message."""
         due_at = goes_at(policy.notify.digest_at, ZoneInfo(policy.timezone), view.now)
-        return await self._quiet_until(message, due_at, view) or due_at
+        # Quiet hours keep the whole digest back, whatever they do with the message by itself.
+        digest = message.model_copy(update={"occasion": Occasion.DIGEST})
+        return await self._quiet_until(digest, due_at, view) or due_at
 
     async def _provider(self, message: Message, view: View) -> str:
         """The provider of the next attempt; raises Rejected(unknown_provider), and what a policy does."""
