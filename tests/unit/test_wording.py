@@ -217,6 +217,17 @@ def test_whoever_is_thanked_for_what_was_not_mild_reads_that_we_are_sorry(
 
 
 @pytest.mark.parametrize("language", list(Language))
+def test_of_what_we_saw_ourselves_a_text_message_says_no_more_regret_than_the_mail(
+    wording: Wording, language: Language
+) -> None:
+    """It goes on still: "it was not as it should have been" is said of what is over."""
+    sorry = words.say(language, "letter.acknowledgement.sorry")
+    told = example(Occasion.ACKNOWLEDGEMENT, language, frozenset({"delay", "moderate"}))
+    letter = wording.render(Occasion.ACKNOWLEDGEMENT, language, told, NAME)
+    assert (sorry in flat(letter.text), sorry in letter.short) == (False, False)
+
+
+@pytest.mark.parametrize("language", list(Language))
 def test_a_text_message_says_thanks_and_what_it_is_about(
     wording: Wording, language: Language
 ) -> None:

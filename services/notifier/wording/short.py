@@ -44,7 +44,7 @@ def _acknowledgement(words: Words, told: Told) -> Iterator[str]:
     """Thanks for what they told us, and that we are sorry; whom to turn to where it is about safety; by when they hear from us."""
     plain = "short_grave" if told["gravity"] else "plain"
     yield words(f"letter.acknowledgement.{told['disruption'] or plain}")
-    if told["sorry"] and not told["gravity"]:
+    if told["sorry"] and not told["gravity"] and not told["disruption"]:
         yield words("letter.acknowledgement.sorry")
     yield _help(words, told)
     yield words("letter.promised")
