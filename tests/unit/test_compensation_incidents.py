@@ -12,6 +12,7 @@ from pydantic_core import to_json
 
 from services.compensation.app import build
 from services.compensation.checks.rules import Check, checks_of_day_set, stands
+from services.compensation.incidents import handlers
 from services.compensation.incidents.rules import GIVE, Recent, complaints_of_incident, remembered
 from shared.contracts.compensation import INCIDENT_COUNT_MAX, CaseOpened, CheckIssued, Scope
 from shared.contracts.complaints import ComplaintTriaged
@@ -344,6 +345,31 @@ async def test_whose_latest_complaint_ended_is_given_to_for_one_that_goes_on(
     await crowd.ring("compensation")
     assert sorted(await given_in(crowd)) == sorted([kept, *others])
     assert old not in await given_in(crowd)
+
+
+async def test_the_one_that_goes_on_is_not_given_to_where_it_ends_in_the_same_moment(
+    crowd: Aboard, monkeypatch: pytest.MonkeyPatch
+):
+    kept, ended = [await crowd.raise_complaint(n, customer="guest-0") for n in range(2)]
+    others = await complaints(crowd, 2, 3)
+    await do(crowd, ended, "withdraw")
+    await crowd.carry()
+    path = f"incidents/{(await the_incident(crowd))['incident_id']}"
+    await crowd.post(f"{path}/give", "g")
+    looked = handlers._instead
+
+    async def ends(one, *rest):
+        found = await looked(one, *rest)
+        if found.complaint_id == kept:
+            monkeypatch.setattr(handlers, "_instead", looked)
+            await do(crowd, kept, "withdraw")
+            await crowd.carry()
+        return found
+
+    monkeypatch.setattr(handlers, "_instead", ends)
+    await crowd.ring("compensation")
+    assert handlers._instead is looked, "it was chosen before it ended"
+    assert sorted(await given_in(crowd)) == sorted(others)
 
 
 async def test_whose_only_other_complaint_is_of_long_before_gets_nothing(crowd: Aboard):

@@ -450,13 +450,13 @@ class Incidents:
         listed = await _listed(incident_id, complaint_ids, view)
         if not any(one.ended for one in listed):
             return listed
-        # Read apart from the decision, so that a complaint that comes meanwhile is no conflict.
+        # Read apart from the decision, so that a complaint that comes meanwhile is no conflict; one that ends is.
         apart = self._settler.view()
         recent = await apart.get(Recent, recent_id(incident.site, incident.reason)) or Recent()
         policy = await self._context.policies.of(incident.site, incident.policy_version, apart)
         within = policy.incidents.open_when.within if policy.incidents else timedelta(0)
         others = others_since(recent, incident.opened_at - within)
-        return [await _instead(one, others, apart) for one in listed]
+        return [await _instead(one, others, view) for one in listed]
 
     async def _of_site(
         self, incident_id: str, principal: Principal, view: View
