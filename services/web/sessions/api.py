@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import ceil
 from typing import Any
 from urllib.parse import urlencode
 
@@ -175,7 +176,7 @@ def _choice(request: Request, after: str) -> Response:
 def _away(request: Request, away: Unavailable, again: str) -> Response:
     log.warning("sign_in_unavailable", reason=away.reason.value)
     response = _ended(request, "away", away.reason.status, again)
-    response.headers["Retry-After"] = str(away.retry_after_s)
+    response.headers["Retry-After"] = str(ceil(away.retry_after_s))
     return response
 
 
