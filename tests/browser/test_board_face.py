@@ -362,6 +362,7 @@ async def test_a_number_outside_its_bounds_is_told_and_changes_nothing(manager: 
     await manager.opens("whatif")
     await limit(manager, ANY).fill("0")
     await manager.sees("From NOK 0.01 to")
+    assert await limit(manager, ANY).input_value() == "0", "it stands as it was typed"
     await limit(manager, ANY).fill("100000")
     await manager.taps("Publish as version 2")
     await manager.sees("Everybody else: One gift: this does not go with the other limits.")

@@ -49,7 +49,11 @@ async function hear(): Promise<void> {
   const schema = await read<PolicySchema>("compensation", "policy/schema", language.value);
   const { body, tag } = await read_tagged<Policy>("compensation", "policy", language.value);
   const policy = body.policy as unknown as Json;
-  opened.value = { tag, version: body, policy, fields: fields_of(policy, schema.json_schema as Json) };
+  const fields = fields_of(policy, schema.json_schema as Json);
+  opened.value = { tag, version: body, policy, fields };
+  // What the policy has by now is no change any more.
+  const left = fields.reduce((all, one) => change(policy, all, one, value_in(policy, all, one)), changes.value);
+  if (Object.keys(left).length < Object.keys(changes.value).length) changes.value = left;
 }
 
 /** Do what was asked, and tell what went wrong; everything but being away or refused is loud. */
@@ -86,7 +90,7 @@ export function WhatIf({ board }: { board: Board }) {
       <div class="columns">
         <div>
           {GROUPS.map((group) => (
-            <Group key={`${group} ${undone.value}`} name={group} of={shown} />
+            <Group key={`${group} ${version.version} ${undone.value}`} name={group} of={shown} />
           ))}
           <Card title={say("whatif.rest")} lead={say("whatif.rest_lead")}>
             <details class="table">
@@ -166,14 +170,19 @@ function Limit({ field, of }: { field: Field; of: Open }) {
   const { currency } = of.version.policy;
   const unit = field.kind === "money" ? per_unit(currency) : 1;
   const value = value_in(of.policy, changes.value, field);
+  // As it was typed: a number in its place would end a decimal that is begun, and fill a field that was emptied.
+  const [text, type] = useState(value === null ? "" : String(value / unit));
   const [wrong, find] = useState(false);
   const id = name_of(field);
   const put = (input: HTMLInputElement): void => {
+    type(input.value);
     const minor = Math.round(input.valueAsNumber * unit);
     const empty = input.value === "" && !input.validity.badInput;
     const right = empty ? field.optional : minor >= field.least && minor <= field.most;
     find(!right);
-    if (right) set(change(of.policy, changes.value, field, empty ? null : minor));
+    // A wrong number is no change, so that nothing else is published than what the field shows.
+    const next = right ? (empty ? null : minor) : value_in(of.policy, {}, field);
+    if (next !== value) set(change(of.policy, changes.value, field, next));
   };
   return (
     <div class="field">
@@ -190,7 +199,7 @@ function Limit({ field, of }: { field: Field; of: Open }) {
         step="any"
         required={!field.optional}
         placeholder={field.optional ? say("whatif.no_limit") : ""}
-        value={value === null ? "" : value / unit}
+        value={text}
         aria-invalid={wrong}
         aria-describedby={wrong ? `${id}?` : undefined}
         class={name_of(field) in changes.value ? "changed" : ""}
@@ -231,7 +240,8 @@ function Changed({ of }: { of: Open }) {
   };
   const publish = async (): Promise<Told> => {
     const next = await tap<Policy>("compensation", "policy", { policy: draft() }, language.value, of.tag);
-    set({});
+    tried.value = null;
+    // The changes go as they are read: without an answer nobody takes the old limits for what was published.
     await hear();
     return { key: "whatif.done", values: { version: next.version } };
   };
