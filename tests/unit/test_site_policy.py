@@ -117,7 +117,7 @@ WRONG: dict[str, tuple[dict[str, Any], str, str]] = {
         "/policy/limits/site/per_day",
         "int_type",
     ),
-    "a currency of nowhere": ({"currency": "NOX"}, "/policy/currency", "currency"),
+    "a currency of nowhere": ({"currency": "NOX"}, "/policy/currency", "contradiction"),
     "a check above the day": (
         {"authority": {"roles": {"any": {"per_check": 200, "per_day": 100}}}},
         "/policy/authority/roles/any/per_check",
