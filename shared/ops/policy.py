@@ -25,6 +25,8 @@ from shared.runtime.wires import Broker
 SOURCE = "/ops/policy"
 #: The smallest difference between the times of two versions.
 MOMENT = timedelta(microseconds=1)
+#: Versions from before it was recorded when they were published are older than all that are dated.
+UNDATED = datetime.min.replace(tzinfo=UTC)
 
 
 def unknown_mailboxes(policy: Policy, known: Collection[str]) -> Iterator[tuple[Loc, str]]:
@@ -117,7 +119,7 @@ def _most_affordable(policy: Policy) -> tuple[int, str]:
 
 
 def newest(site: str, bootstrap: Broker | str) -> PolicyPublished | None:
-    """The site's policy on the topic with the highest version; None if it has none. Blocks.
+    """The site's policy on the topic with the highest version, of two with one the later; None if it has none. Blocks.
 
     Raises LookupError without the topic, TimeoutError when it cannot be read to its end in time,
     and ValidationError when a record there is not a policy.
@@ -128,7 +130,7 @@ def newest(site: str, bootstrap: Broker | str) -> PolicyPublished | None:
             for key, value in topics.records(PolicyPublished.TOPIC, bootstrap)
             if key == site
         ),
-        key=lambda fact: fact.version,
+        key=lambda fact: (fact.version, fact.published_at or UNDATED),
         default=None,
     )
 

@@ -12,6 +12,7 @@ import pytest
 from services.compensation.policy.handlers import A_DAY, VERSIONS_MAX
 from shared.contracts.policy import Policy, PolicyPublished
 from shared.contracts.reasons import Reason
+from shared.ops.policy import newest
 from shared.runtime.policies import PolicyHead, PolicyVersion, head_of, version_of
 from shared.testing.builders import record
 from tests.suites.services import SITE, Aboard, state
@@ -218,6 +219,25 @@ def test_the_newest_version_counts_in_whatever_order_two_writers_are_read(
                 found = fold(found, fact)
             ends.add(found.published_at)
         assert ends == {third.published_at}, document
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_of_two_versions_with_one_number_operators_see_the_one_that_counts(
+    aboard: Aboard, monkeypatch: pytest.MonkeyPatch, first: int
+):
+    """An operator and a manager who publish at the same moment get the same number, in whatever order they are read."""
+    at = aboard.clock()
+    facts = [
+        PolicyPublished(
+            site=SITE, version=2, policy=aboard.policy, published_at=at + timedelta(seconds=number)
+        )
+        for number in (first, 1 - first)
+    ]
+    read = [(SITE, record(fact, number).value) for number, fact in enumerate(facts)]
+    monkeypatch.setattr("shared.ops.topics.records", lambda *_: read)
+    found = newest(SITE, "")
+    assert found is not None
+    assert found.published_at == at + timedelta(seconds=1)
 
 
 async def test_who_published_a_version_is_on_the_record_by_their_pseudonym(tmp_path: Path):
