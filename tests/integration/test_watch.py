@@ -125,6 +125,23 @@ async def test_all_is_settled_once_the_fences_are_at_the_ends_and_not_before(sta
         assert await settled() is whole
 
 
+async def test_all_that_lay_there_is_settled_also_while_more_comes(stack, topic):
+    """Under steady load there is always a record that was not read yet."""
+    behind = [1]
+
+    async with producer(stack) as sending:
+
+        async def applied(places):
+            """The stream is a record behind at first, and another one comes with each look."""
+            await sending.send_and_wait(topic, b"{}", partition=0)
+            come_to = {0: 1 - behind.pop() if behind else 1, 1: -1}
+            return [come_to[number] for _, number in places]
+
+        for _ in range(2):
+            await sending.send_and_wait(topic, b"{}", partition=0)
+        assert await settled_to_the_end(stack.bootstrap, [topic], applied)
+
+
 async def test_a_stream_whose_consumer_stopped_without_a_word_ends_its_process(stack, topic):
     store = MemoryStore()
     await store.begin_generation("first", 0)

@@ -33,6 +33,9 @@ LOOK_S = 30.0
 STANDS_MAX_S = 300.0
 #: How long one look may take: a handful of requests to the broker.
 ANSWER_S = 10.0
+#: How long a look waits for what lay there when it began, and how often it asks: under steady load something newer
+#: always lies behind it.
+CATCHES_UP_S, CATCH_LOOK_S = 2.0, 0.1
 FETCH_MS = 500
 #: Bytes that a look asks for of each partition: it wants one record at most, and a client begins to read before
 #: it can be told so. A batch that is larger comes whole.
@@ -155,19 +158,23 @@ async def settled_to_the_end(
     topics: Sequence[str],
     applied: Callable[[Sequence[tuple[str, int]]], Awaitable[Sequence[int]]],
 ) -> bool:
-    """Whether all that lies on the topics now is applied; raises KafkaError, OSError, Unavailable.
+    """Whether all that lies on the topics now is applied, or is within a moment; raises KafkaError, OSError, Unavailable.
 
-    What other workers applied counts too, because the fences in the store are asked.
+    What other workers applied counts too, because the fences in the store are asked. Waits up to `CATCHES_UP_S`.
     """
     async with asyncio.timeout(ANSWER_S), groupless_consumer(bootstrap, topics) as consumer:
         places = partitions(consumer, topics)
         firsts = await consumer.beginning_offsets(places)
         ends = await consumer.end_offsets(places)
-        come_to = await applied(places)
-        return all(
-            max(last + 1, firsts[place]) >= ends[place]
-            for place, last in zip(places, come_to, strict=True)
-        )
+        for _ in range(round(CATCHES_UP_S / CATCH_LOOK_S)):
+            come_to = await applied(places)
+            if all(
+                max(last + 1, firsts[place]) >= ends[place]
+                for place, last in zip(places, come_to, strict=True)
+            ):
+                return True
+            await asyncio.sleep(CATCH_LOOK_S)
+        return False
 
 
 async def not_applied(
