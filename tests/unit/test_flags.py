@@ -199,6 +199,8 @@ MISSING = [
     ("Vårt barn är försvunnet", "sv"),
     ("Vårt barn har varit borta i en timme", "sv"),
     ("Vi hittar inte vår dotter", "sv"),
+    ("Vi hittar inte vår lilla dotter", "sv"),
+    ("Min man kom aldrig tillbaka från utflykten", "sv"),
     ("Mormor har försvunnit från fartyget", "sv"),
     ("Vores barn er væk", "da"),
     ("Vores barn har været væk i en time", "da"),
@@ -229,6 +231,12 @@ def test_somebody_who_is_missing_is_in_danger_and_no_lost_baggage(text: str, lan
         ("Barnen saknade ett lekrum", "sv"),
         ("Min søns kuffert er væk", "da"),
         ("Min kone kan ikke finde sin kuffert", "da"),
+        ("Jeg savnet barna hjemme", "nb"),
+        ("De kom klokka seks for å vekke barna", "nb"),
+        ("Kaffet smakade inte min man", "sv"),
+        ("Hytten städas aldrig när man är borta", "sv"),
+        ("Jag har saknat barnen hela resan", "sv"),
+        ("Jeg har savnet børnene hele turen", "da"),
     ],
 )
 def test_a_thing_that_is_missing_is_no_danger(text: str, language: str) -> None:
