@@ -20,6 +20,7 @@ from services.complaints.asking.rules import (
     due_at,
     enough,
 )
+from services.complaints.lifecycle.rules import Complaint
 from shared.contracts.complaints import JourneyStep, Language
 from shared.contracts.intake import ComplaintRaised, Contact, CustomerDescribed, TouchpointPassed
 from shared.contracts.lifecycle import State
@@ -148,20 +149,27 @@ async def test_nobody_is_asked_twice_in_the_time_that_the_policy_says(aboard: Ab
     assert await aboard.dead("complaints") == []
 
 
-async def test_whose_answer_is_overtaken_by_another_one_is_thanked(
+async def test_words_that_are_overtaken_by_another_answer_are_shown_as_not_received(
     aboard: Aboard, monkeypatch: pytest.MonkeyPatch
 ):
     """The question was read before the other answer was recorded, and its complaint after."""
     path = await asked(aboard)
     assert (await send(aboard, path, experience="1", text=COMPLAINED)).status_code == 303
-    read = View.get
+    read, recorded = View.get, False
 
     async def read_before(view: View, kind: type[Document], key: str) -> Document | None:
+        nonlocal recorded
+        recorded = recorded or kind is Complaint
         found = await read(view, kind, key)
-        return found.model_copy(update={"answered_at": None}) if isinstance(found, Asked) else found
+        if isinstance(found, Asked) and not recorded:
+            return found.model_copy(update={"answered_at": None, "complaint_id": None})
+        return found
 
     monkeypatch.setattr(View, "get", read_before)
-    assert (await send(aboard, path, experience="1", text="And it was late.")).status_code == 303
+    other = await send(aboard, path, experience="1", text="And it was late.")
+    assert other.status_code == 409
+    assert say(Language.EN, "mine.words.kept") in other.text
+    assert "And it was late." in other.text
     assert len(await of_type(aboard, "complaint.received")) == 1
 
 
