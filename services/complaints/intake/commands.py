@@ -6,7 +6,7 @@ import fcntl
 import sqlite3
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, BinaryIO, NoReturn
@@ -72,6 +72,7 @@ def import_file(
             rows = rows_of(read, begun, as_csv=as_csv, whole_only=file != STDIN)
             beside = None if file == STDIN else path.with_name(f"{path.name}.names")
             with (
+                _taken_away_if_empty(rejects),
                 closing(Names(beside, begins=begun.offset == 0)) as names,
                 closing(_producer(broker.client())) as producer,
             ):
@@ -94,9 +95,6 @@ def import_file(
         _fail(f"{file}: {error}")
     except KafkaError as error:
         _fail(f"failed: {type(error).__name__}; give the same command again")
-    finally:
-        if rejects.is_file() and rejects.stat().st_size == 0:
-            rejects.unlink()
     nothing_new = position.offset > 0 and position == begun
     read_so = "has nothing new" if nothing_new else "was read to its end"
     typer.echo(
@@ -119,6 +117,16 @@ def _alone(read: BinaryIO) -> BinaryIO:
     except BlockingIOError:
         raise OSError("another command reads it; give this one again when that has ended") from None
     return read
+
+
+@contextmanager
+def _taken_away_if_empty(rejects: Path) -> Iterator[None]:
+    """Removes the file of rejected rows if none was; for the command that reads alone, because another one may fill it."""
+    try:
+        yield
+    finally:
+        if rejects.is_file() and rejects.stat().st_size == 0:
+            rejects.unlink()
 
 
 def _producer(client: dict[str, object]) -> KafkaProducer:
