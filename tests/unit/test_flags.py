@@ -161,6 +161,7 @@ def test_what_only_sounds_like_danger_alarms_nobody(text: str, language: str) ->
         ("Hissen stannade och vi satt fast i en timme", "sv", Flag.DANGER),
         ("Elevatoren gik i stå og vi sad fast i en time", "da", Flag.DANGER),
         ("They called me a dirty Arab", "en", Flag.DISCRIMINATION),
+        ("They called my husband a dirty Pole", "en", Flag.DISCRIMINATION),
         ("De kalte meg en skitten araber", "nb", Flag.DISCRIMINATION),
         ("De kallade mig en smutsig arab", "sv", Flag.DISCRIMINATION),
         ("De kaldte mig en beskidt araber", "da", Flag.DISCRIMINATION),

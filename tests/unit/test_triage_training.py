@@ -114,7 +114,7 @@ def test_a_head_is_trained_for_each_thing_that_has_rows(trained):
 
 
 def test_a_head_that_is_no_better_than_the_rules_is_left_out_and_told_of(trained):
-    """Here "complaint" and "praise" are by chance here, so nothing can be learnt."""
+    """Here "complaint" and "praise" are by chance, so nothing can be learnt."""
     (told,) = [one for one in TOLD if "is left out" in one]
     assert told.startswith("en intent is left out: it is right for ")
     assert "intent" not in {head.decides for head in trained.heads}
