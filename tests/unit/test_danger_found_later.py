@@ -379,3 +379,12 @@ async def test_who_answers_a_question_with_danger_is_told_to_turn_to_the_nearest
     path = await asked(aboard)
     await send(aboard, path, experience="1", text=text)
     assert (say(Language.EN, NEAREST) in (await page(aboard, path)).text) is danger
+
+
+async def test_danger_in_an_answer_that_is_not_received_is_answered_so_as_well(aboard: Aboard):
+    path = await asked(aboard)
+    await send(aboard, path, experience="5")
+    for text, danger in ((DANGER, True), ("The soup was cold.", False)):
+        other = await send(aboard, path, experience="1", text=text)
+        assert other.status_code == 409
+        assert (say(Language.EN, NEAREST) in other.text) is danger

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from hashlib import sha256
 
 from fastapi import Request, Response
@@ -70,7 +71,10 @@ def routes(face: Face, touchpoints: Touchpoints, page: AskingPage) -> Routes:
         except Rejected as rejected:
             if rejected.reason is not Reason.ALREADY_ANSWERED:
                 raise
-            body = page.show(await touchpoints.shown(token, face.view()), form, again=True)
+            shown = await touchpoints.shown(token, face.view())
+            # Nobody here reads these words, so whoever is in danger must not wait for us.
+            danger = shown.danger or touchpoints.of_danger(form.text, shown.language)
+            body = page.show(replace(shown, danger=danger), form, again=True)
             return HTMLResponse(body, rejected.reason.status, PAGE_HEADERS)
         if wants_page(request.headers.get("accept", ""), request.url.path):
             return to_page(f"/q/{token}")

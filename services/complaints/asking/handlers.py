@@ -27,7 +27,12 @@ from services.complaints.lifecycle.handlers import head_of
 from services.complaints.lifecycle.rules import Complaint, of_customer
 from services.complaints.selfservice.rules import missed
 from services.complaints.triage.handlers import Triage
-from shared.contracts.complaints import ComplaintReceived, TouchpointAnswered, TouchpointAsked
+from shared.contracts.complaints import (
+    ComplaintReceived,
+    Language,
+    TouchpointAnswered,
+    TouchpointAsked,
+)
 from shared.contracts.event import Event, fingerprint
 from shared.contracts.intake import Channel, ComplaintRaised, TouchpointPassed
 from shared.contracts.lifecycle import OPEN
@@ -171,6 +176,11 @@ class Touchpoints:
             missed=when(missed(complaint, head, view.now)),
             danger=complaint.safety,
         )
+
+    def of_danger(self, text: str, language: Language) -> bool:
+        """Whether words speak of danger, also where they are plainly in another language of ours than this one."""
+        read_in = self._triage.language_of_later(text, language)
+        return self._triage.understand(text, read_in).safety
 
     async def answer(self, token: str, form: AnswerForm, view: View) -> Decision:
         """What the customer answered, once for each question: a bad answer is a complaint, and words are read.
