@@ -294,6 +294,8 @@ def test_a_figure_of_speech_alarms_nobody(text: str, language: str) -> None:
         ("Jeg har ikke nøddeallergi, men min datter har det.", "da"),
         ("Ingen kunne si at det ikke var brann.", "nb"),
         ("Sønnen min brant seg, ikke lite heller.", "nb"),
+        ("we asked whether somebody could come and they said no\nmy son was burnt", "en"),
+        ("ville noen hjelpe oss? Nei\nsønnen min ble brent", "nb"),
         ("Han truet meg, og ingen hjalp.", "nb"),
         ("Ingen kunde säga att det inte brann.", "sv"),
         ("Ingen kunne sige, at det ikke brændte.", "da"),

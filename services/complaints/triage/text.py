@@ -29,7 +29,11 @@ _INLINE = re.compile(r"</?(?:a|b|em|font|i|mark|s|small|span|strong|u)(?: [^<>]{
 _TAG = re.compile(r"<[!/?a-zA-Z][^<>]{0,2000}>")
 #: A word that goes on in the next line, and a line that goes on there in small letters, as mail programs break them.
 _BROKEN_WORD = re.compile(r"(?<=[^\W\d_])-\r?\n[ \t]*(?=[a-z\u00df-\u00ff])")
-_BROKEN_LINE = re.compile(r"(?<=[\w,])[ \t]*\r?\n[ \t]*(?=[a-z\u00df-\u00ff])")
+#: Behind a "no" a line stands by itself: it may answer a question, and must not take back what is said in the next one.
+_BROKEN_LINE = re.compile(
+    r"(?<=[\w,])(?<!(?i:\bno))(?<!(?i:\bne[ij]))(?<!(?i:\bnone))(?<!(?i:\bnobody))(?<!(?i:\bingen))"
+    r"[ \t]*\r?\n[ \t]*(?=[a-z\u00df-\u00ff])"
+)
 #: The end of a sentence, as a word by itself: no phrase goes beyond it.
 STOP = b"."
 _ENDS = ".!:;\n"
