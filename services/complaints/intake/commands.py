@@ -6,7 +6,7 @@ import fcntl
 import sqlite3
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, BinaryIO, NoReturn
@@ -72,10 +72,11 @@ def import_file(
             rows = rows_of(read, begun, as_csv=as_csv, whole_only=file != STDIN)
             beside = None if file == STDIN else path.with_name(f"{path.name}.names")
             with (
-                _taken_away_if_empty(rejects),
+                ExitStack() as ended,
                 closing(Names(beside, begins=begun.offset == 0)) as names,
                 closing(_producer(broker.client())) as producer,
             ):
+                ended.callback(_take_away_if_empty, rejects)
                 position = _told(
                     publish_rows(
                         rows,
@@ -119,14 +120,10 @@ def _alone(read: BinaryIO) -> BinaryIO:
     return read
 
 
-@contextmanager
-def _taken_away_if_empty(rejects: Path) -> Iterator[None]:
-    """Removes the file of rejected rows if none was; for the command that reads alone, because another one may fill it."""
-    try:
-        yield
-    finally:
-        if rejects.is_file() and rejects.stat().st_size == 0:
-            rejects.unlink()
+def _take_away_if_empty(rejects: Path) -> None:
+    """Remove the file of rejected rows if none was; for the command that reads alone, because another one may fill it."""
+    if rejects.is_file() and rejects.stat().st_size == 0:
+        rejects.unlink()
 
 
 def _producer(client: dict[str, object]) -> KafkaProducer:
