@@ -66,5 +66,5 @@ class Breakers:
         after = self._of[endpoint] = fared(before, outcome, now)
         if after.open_until is not None and before.open_until is None:
             log.warning("endpoint_left_alone", endpoint=endpoint)
-        if after.open_until is None and before.open_until is not None:
+        if isinstance(outcome, Delivered) and before.open_until is not None:
             log.warning("endpoint_works_again", endpoint=endpoint)
