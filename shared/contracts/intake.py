@@ -173,7 +173,7 @@ class Told(Fact):
     )
     praise: Annotated[bool, Data.INTERNAL] = Field(
         default=False,
-        description="Whether the customer means it as praise. It is a complaint all the same if the words complain or ask for something.",
+        description="Whether the customer means it as praise. It is a complaint all the same if the words complain or ask for something, or are in a language that is not read here.",
     )
     stay_ends_at: Annotated[AwareDatetime | None, Data.PERSONAL] = Field(
         None,
