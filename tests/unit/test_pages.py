@@ -189,7 +189,8 @@ async def test_the_page_says_all_that_the_letter_says(aboard: Aboard, language: 
     _greeting, *paragraphs, closing, preferences = letter.body.strip().split("\n\n")
     assert "/p/" in preferences, "where they say how we write to them, which the page leaves out"
     for paragraph in [*paragraphs, *closing.splitlines()]:  # regards, and who sends it
-        if path in paragraph:
+        # Nor does the page lead to the case: whoever was passed the check by its link must not open that.
+        if path in paragraph or "/m/" in paragraph:
             continue
         # A card has labels and values; other paragraphs are sentences.
         parts = re.split(r": |\n  (?! )", paragraph) if paragraph.startswith("  ") else [paragraph]
